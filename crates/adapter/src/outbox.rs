@@ -1,0 +1,188 @@
+//! The bounded queue between the adapters and the one task that publishes: order is kept, and when Redis is away for
+//! too long the oldest messages are given up, counted, never silently.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::sync::Notify;
+
+use crate::counters::{Counters, Dropped};
+use crate::settings::RedisSettings;
+
+/// A message on its way to Redis.
+#[derive(Debug, Clone)]
+pub(crate) struct Message {
+    pub(crate) channel: String,
+    pub(crate) payload: Bytes,
+    at: Instant,
+}
+
+impl Message {
+    fn size(&self) -> usize {
+        self.channel.len() + self.payload.len()
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    queue: Mutex<Queue>,
+    filled: Notify,
+    counters: Arc<Counters>,
+    max_messages: usize,
+    max_bytes: usize,
+    max_age: Duration,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    messages: VecDeque<Message>,
+    bytes: usize,
+    /// How many of the first messages the publisher is sending. They stay here until Redis has confirmed them, and
+    /// are not given up: they may well have arrived.
+    in_flight: usize,
+}
+
+impl Queue {
+    fn pop_at(&mut self, at: usize) -> bool {
+        let removed = self.messages.remove(at);
+        self.bytes -= removed.as_ref().map_or(0, Message::size);
+        removed.is_some()
+    }
+}
+
+impl Outbox {
+    pub(crate) fn new(settings: &RedisSettings, counters: Arc<Counters>) -> Self {
+        Self {
+            queue: Mutex::default(),
+            filled: Notify::new(),
+            counters,
+            max_messages: settings.outbox_messages,
+            max_bytes: settings.outbox_bytes,
+            max_age: settings.outbox_age,
+        }
+    }
+
+    /// Appends a message; the oldest ones go if there is no room.
+    pub(crate) fn push(&self, channel: String, payload: Vec<u8>) {
+        let message = Message { channel, payload: payload.into(), at: Instant::now() };
+        let mut lost = 0;
+        {
+            let mut queue = self.lock();
+            queue.bytes += message.size();
+            queue.messages.push_back(message);
+            while queue.messages.len() > self.max_messages || queue.bytes > self.max_bytes {
+                let oldest = queue.in_flight;
+                if !queue.pop_at(oldest) {
+                    break;
+                }
+                lost += 1;
+            }
+        }
+        if lost > 0 {
+            self.counters.dropped(Dropped::OutboxFull, lost);
+        }
+        self.filled.notify_one();
+    }
+
+    /// Waits for messages and takes up to `max` into flight, without removing them.
+    pub(crate) async fn batch(&self, max: usize) -> Vec<Message> {
+        loop {
+            let waiting = self.filled.notified();
+            let batch = self.take_batch(max);
+            if !batch.is_empty() {
+                return batch;
+            }
+            waiting.await;
+        }
+    }
+
+    fn take_batch(&self, max: usize) -> Vec<Message> {
+        let mut expired = 0;
+        let mut queue = self.lock();
+        queue.in_flight = 0;
+        while queue.messages.front().is_some_and(|oldest| oldest.at.elapsed() > self.max_age) {
+            queue.pop_at(0);
+            expired += 1;
+        }
+        let batch: Vec<Message> = queue.messages.iter().take(max).cloned().collect();
+        queue.in_flight = batch.len();
+        drop(queue);
+        if expired > 0 {
+            self.counters.dropped(Dropped::OutboxAge, expired);
+        }
+        batch
+    }
+
+    /// The batch in flight has arrived.
+    pub(crate) fn confirm(&self) {
+        let mut queue = self.lock();
+        for _ in 0..std::mem::take(&mut queue.in_flight) {
+            queue.pop_at(0);
+        }
+    }
+
+    /// Messages and bytes that wait.
+    pub(crate) fn depth(&self) -> (usize, usize) {
+        let queue = self.lock();
+        (queue.messages.len(), queue.bytes)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        // No code that can panic runs under the lock.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outbox(messages: usize, bytes: usize, age: Duration) -> Outbox {
+        let mut settings = RedisSettings::new("redis://unused");
+        (settings.outbox_messages, settings.outbox_bytes, settings.outbox_age) = (messages, bytes, age);
+        Outbox::new(&settings, Arc::default())
+    }
+
+    fn payloads(batch: &[Message]) -> Vec<&[u8]> {
+        batch.iter().map(|message| &message.payload[..]).collect()
+    }
+
+    #[tokio::test]
+    async fn keeps_order_and_gives_up_the_oldest() {
+        let outbox = outbox(3, 1000, Duration::from_secs(60));
+        for payload in [b"1", b"2", b"3", b"4"] {
+            outbox.push("c".into(), payload.to_vec());
+        }
+        assert_eq!(payloads(&outbox.batch(2).await), [b"2", b"3"]);
+        outbox.confirm();
+        assert_eq!(payloads(&outbox.batch(9).await), [b"4"]);
+        assert_eq!(outbox.counters.snapshot().dropped(Dropped::OutboxFull), 1);
+    }
+
+    #[tokio::test]
+    async fn what_is_in_flight_is_sent_again_after_a_failure_and_not_given_up() {
+        let outbox = outbox(2, 1000, Duration::from_secs(60));
+        outbox.push("c".into(), b"1".to_vec());
+        outbox.push("c".into(), b"2".to_vec());
+        assert_eq!(payloads(&outbox.batch(1).await), [b"1"]);
+        outbox.push("c".into(), b"3".to_vec());
+        assert_eq!(payloads(&outbox.batch(9).await), [b"1", b"3"]);
+    }
+
+    #[tokio::test]
+    async fn bytes_and_age_are_limits_too() {
+        let small = outbox(100, 5, Duration::from_secs(60));
+        small.push("c".into(), b"12".to_vec());
+        small.push("c".into(), b"34".to_vec());
+        assert_eq!(payloads(&small.batch(9).await), [b"34"]);
+        assert_eq!(small.depth(), (1, 3));
+
+        let old = outbox(100, 1000, Duration::ZERO);
+        old.push("c".into(), b"1".to_vec());
+        assert!(old.take_batch(9).is_empty());
+        assert_eq!(old.counters.snapshot().dropped(Dropped::OutboxAge), 1);
+        assert_eq!(old.depth(), (0, 0));
+    }
+}

@@ -1,0 +1,132 @@
+//! Responses between servers, on `P-response#N#`: JSON, except an acknowledgement, which is MessagePack. Which of the
+//! JSON forms it is follows from the request that the id belongs to.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::reader::{Reader, Token};
+use super::{WireError, to_msgpack};
+
+/// A response as received.
+#[derive(Debug)]
+pub struct Response<'a> {
+    /// The request that it answers.
+    pub request_id: String,
+    /// What it says.
+    pub body: Body<'a>,
+}
+
+/// The parts that responses have; each kind of request has its own.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Body<'a> {
+    /// To [`Sockets`](super::request::Request::Sockets) and [`Fetch`](super::request::Request::Fetch).
+    Sockets(Vec<Value>),
+    /// To [`AllRooms`](super::request::Request::AllRooms).
+    Rooms(Vec<String>),
+    /// To [`ServerSideEmit`](super::request::Request::ServerSideEmit): the callback's argument, if it had one.
+    ServerSideEmit(Option<Box<RawValue>>),
+    /// To [`Broadcast`](super::request::Request::Broadcast), first: how many clients will acknowledge.
+    ClientCount(u64),
+    /// To [`Broadcast`](super::request::Request::Broadcast): a client's first ack argument as MessagePack, if any.
+    Ack(Option<&'a [u8]>),
+    /// To the requests of older versions: done.
+    Done,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Text {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    r#type: Option<u8>,
+    request_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sockets: Option<Vec<Value>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rooms: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_count: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<Box<RawValue>>,
+}
+
+/// Encodes a response that is JSON. A [`Body::Ack`] is written by [`encode_ack`], straight from the client's packet.
+///
+/// # Errors
+/// [`WireError::Shape`] for a [`Body::Ack`].
+pub fn encode(request_id: &str, body: Body<'_>) -> Result<Vec<u8>, WireError> {
+    let mut text = Text { request_id: request_id.to_owned(), ..Text::default() };
+    match body {
+        Body::Sockets(sockets) => text.sockets = Some(sockets),
+        Body::Rooms(rooms) => text.rooms = Some(rooms),
+        Body::ServerSideEmit(data) => (text.r#type, text.data) = (Some(6), data),
+        Body::ClientCount(count) => (text.r#type, text.client_count) = (Some(8), Some(count)),
+        Body::Done => {}
+        Body::Ack(_) => return Err(WireError::Shape("response")),
+    }
+    serde_json::to_vec(&text).map_err(|err| WireError::Json(err.to_string()))
+}
+
+/// Encodes a client's acknowledgement; `json` is its first argument, absent if it had none.
+///
+/// # Errors
+/// [`WireError::Json`] and [`WireError::Placeholders`] if the argument cannot be translated.
+pub fn encode_ack(
+    request_id: &str,
+    json: Option<&str>,
+    attachments: &VecDeque<Bytes>,
+) -> Result<Vec<u8>, WireError> {
+    let mut out = Vec::with_capacity(64);
+    to_msgpack::write_map_len(&mut out, if json.is_some() { 3 } else { 2 });
+    to_msgpack::write_str(&mut out, "type");
+    to_msgpack::write_uint(&mut out, 9);
+    to_msgpack::write_str(&mut out, "requestId");
+    to_msgpack::write_str(&mut out, request_id);
+    if let Some(json) = json {
+        to_msgpack::write_str(&mut out, "packet");
+        to_msgpack::translate(json, attachments, &mut out)?;
+    }
+    Ok(out)
+}
+
+/// Decodes a response.
+///
+/// # Errors
+/// Any [`WireError`] that malformed bytes cause.
+pub fn decode(bytes: &[u8]) -> Result<Response<'_>, WireError> {
+    if bytes.first() != Some(&b'{') {
+        return decode_ack(bytes);
+    }
+    let text: Text = serde_json::from_slice(bytes).map_err(|err| WireError::Json(err.to_string()))?;
+    let body = match text {
+        Text { r#type: Some(6), data, .. } => Body::ServerSideEmit(data),
+        Text { r#type: Some(8), client_count: Some(count), .. } => Body::ClientCount(count),
+        Text { sockets: Some(sockets), .. } => Body::Sockets(sockets),
+        Text { rooms: Some(rooms), .. } => Body::Rooms(rooms),
+        _ => Body::Done,
+    };
+    Ok(Response { request_id: text.request_id, body })
+}
+
+fn decode_ack(bytes: &[u8]) -> Result<Response<'_>, WireError> {
+    let mut reader = Reader::new(bytes);
+    let (mut request_id, mut packet) = (None, None);
+    for _ in 0..reader.map("response")? {
+        match reader.str("response key")? {
+            "type" => match reader.token()? {
+                Token::Uint(9) => {}
+                _ => return Err(WireError::Shape("response type")),
+            },
+            "requestId" => request_id = Some(reader.str("request id")?.to_owned()),
+            "packet" => packet = Some(reader.skip()?),
+            _ => _ = reader.skip()?,
+        }
+    }
+    reader.finish()?;
+    let request_id = request_id.ok_or(WireError::Shape("response"))?;
+    Ok(Response { request_id, body: Body::Ack(packet) })
+}

@@ -1,0 +1,26 @@
+//! From the TCP socket to the Socket.IO service: accepting connections, their limits, and the codes that tell why a
+//! client was refused.
+//!
+//! `axum::serve` hides hyper's settings and sets no timer, so that a client which never finishes its request head
+//! holds a connection for ever; hence the accept loop of our own ([`Server`]). What is not here yet: limits per
+//! address, origin checks, closing a connection from outside, session ids that can be routed.
+//!
+//! ```no_run
+//! # async fn run() -> Result<(), roomcast_edge::BindError> {
+//! use roomcast_edge::{Server, ServerSettings};
+//!
+//! let server = Server::bind("127.0.0.1:3000".parse().unwrap(), ServerSettings::default())?;
+//! let app = axum::Router::new();
+//! server.serve(app, std::future::pending()).await;
+//! # Ok(()) }
+//! ```
+
+mod code;
+mod held;
+mod refuse;
+mod server;
+mod stats;
+
+pub use code::{Code, Where};
+pub use server::{BindError, Peer, Server, ServerSettings};
+pub use stats::{Stats, StatsSnapshot};

@@ -1,0 +1,71 @@
+//! The accept loop's limits, seen from outside.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::get;
+use roomcast_edge::{Server, ServerSettings, Stats};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+fn serve(settings: ServerSettings) -> (std::net::SocketAddr, Stats) {
+    let server = Server::bind("127.0.0.1:0".parse().unwrap(), settings).unwrap();
+    let (address, stats) = (server.local_addr().unwrap(), server.stats());
+    let app = Router::new().route("/", get(|| async { "hello" }));
+    tokio::spawn(server.serve(app, std::future::pending()));
+    (address, stats)
+}
+
+async fn read_all(stream: &mut TcpStream) -> String {
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.unwrap();
+    text
+}
+
+#[tokio::test]
+async fn one_connection_too_many_is_told_to_come_back() {
+    let settings = ServerSettings { max_connections: 1, ..ServerSettings::default() };
+    let (address, stats) = serve(settings);
+
+    let mut first = TcpStream::connect(address).await.unwrap();
+    first.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    let mut head = [0; 15];
+    first.read_exact(&mut head).await.unwrap();
+    assert_eq!(&head, b"HTTP/1.1 200 OK");
+
+    let mut second = TcpStream::connect(address).await.unwrap();
+    second.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    let answer = read_all(&mut second).await;
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    assert!(answer.contains("retry-after: 5"), "{answer}");
+    assert!(answer.contains("\"code\":\"server_full\""), "{answer}");
+    assert_eq!((stats.snapshot().open, stats.snapshot().refused), (1, 1));
+
+    // The place is free again when the first has gone.
+    drop(first);
+    loop {
+        let mut third = TcpStream::connect(address).await.unwrap();
+        third.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+        if read_all(&mut third).await.starts_with("HTTP/1.1 200 ") {
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_head_that_never_ends_is_cut_off() {
+    let settings = ServerSettings { header_timeout: Duration::from_millis(100), ..ServerSettings::default() };
+    let (address, _) = serve(settings);
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nhost:").await.unwrap();
+    let ended = tokio::time::timeout(Duration::from_secs(10), stream.read(&mut [0; 64])).await;
+    assert!(matches!(ended, Ok(Ok(0) | Err(_))), "the connection was left open: {ended:?}");
+}
+
+#[tokio::test]
+async fn a_taken_port_says_so() {
+    let (address, _) = serve(ServerSettings::default());
+    let error = Server::bind(address, ServerSettings::default()).unwrap_err();
+    assert!(error.to_string().starts_with(&format!("cannot listen on {address}: ")), "{error}");
+}

@@ -1,0 +1,27 @@
+//! The settings: one documented struct ([`Settings`]), from which the sample file, the documentation and the checks
+//! come.
+//!
+//! Built-in defaults, then the TOML file, then variables `ROOMCAST__SECTION__KEY`. All mistakes are found at once and
+//! reported together, with key, source and hint, before a port is bound.
+
+mod check;
+mod load;
+mod mask;
+mod problem;
+mod reference;
+mod sample;
+mod settings;
+mod validate;
+
+pub use load::{Origin, load};
+pub use mask::masked_toml;
+pub use problem::{Problem, Problems};
+pub use reference::reference;
+pub use sample::sample;
+pub use settings::{
+    EventSettings, LogFormat, LogSettings, NamespaceSettings, NodeSettings, Publish, RedisSettings,
+    ServerSettings, Settings, SocketIoSettings, To,
+};
+
+#[cfg(test)]
+mod tests;

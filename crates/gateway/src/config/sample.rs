@@ -1,0 +1,90 @@
+//! The annotated sample file: every key with its meaning and its default.
+
+use std::fmt::Write;
+
+use serde_json::Value as Json;
+
+use super::reference::{Field, fields, schema};
+use super::settings::Settings;
+
+const WIDTH: usize = 110;
+
+/// The sample file. Loaded as it is, it gives exactly the defaults.
+///
+/// # Panics
+/// Never: settings always have a JSON form.
+#[must_use]
+pub fn sample() -> String {
+    let root = schema();
+    let defaults = serde_json::to_value(Settings::default()).expect("settings always have a JSON form");
+    let mut out = String::from(
+        "# Roomcast. All keys with their defaults; leave out what you do not change.\n\
+         # Environment variables win over this file: ROOMCAST__SERVER__LISTEN=0.0.0.0:3000\n",
+    );
+    for section in fields(&root, &root) {
+        out.push('\n');
+        comment(&mut out, &section.doc);
+        if section.name == "namespaces" {
+            let item = &section.schema["items"];
+            for (at, namespace) in defaults["namespaces"].as_array().into_iter().flatten().enumerate() {
+                namespace_block(&mut out, &root, item, namespace, at == 0);
+            }
+        } else {
+            let _ = writeln!(out, "[{}]", section.name);
+            keys(&mut out, &fields(&root, section.schema), &defaults[section.name], true);
+        }
+    }
+    out
+}
+
+/// Meanings are told the first time only: each key of an event at the first event.
+fn namespace_block(out: &mut String, root: &Json, item: &Json, namespace: &Json, first: bool) {
+    if !first {
+        out.push('\n');
+    }
+    out.push_str("[[namespaces]]\n");
+    let (events, own): (Vec<_>, Vec<_>) =
+        fields(root, item).into_iter().partition(|field| field.name == "events");
+    keys(out, &own, namespace, first);
+    for field in &events {
+        for (at, event) in namespace["events"].as_array().into_iter().flatten().enumerate() {
+            out.push('\n');
+            let explain = first && at == 0;
+            if explain {
+                comment(out, &field.doc);
+            }
+            out.push_str("[[namespaces.events]]\n");
+            keys(out, &fields(root, &field.schema["items"]), event, explain);
+        }
+    }
+}
+
+fn keys(out: &mut String, fields: &[Field<'_>], values: &Json, explain: bool) {
+    for field in fields {
+        let value = &values[field.name];
+        // Later blocks show only what they change, so that they stay readable.
+        if !explain && Some(value) == field.schema.get("default") {
+            continue;
+        }
+        if explain {
+            comment(out, &field.doc);
+        }
+        // Strings, numbers, booleans and arrays of strings look the same in TOML and JSON.
+        let _ = writeln!(out, "{} = {}", field.name, value.to_string().replace("\",\"", "\", \""));
+    }
+}
+
+fn comment(out: &mut String, text: &str) {
+    let mut line = String::from("#");
+    for word in text.split(' ').filter(|word| !word.is_empty()) {
+        if line.len() + 1 + word.len() > WIDTH {
+            let _ = writeln!(out, "{line}");
+            line = String::from("#");
+        }
+        line.push(' ');
+        line.push_str(word);
+    }
+    if line.len() > 1 {
+        let _ = writeln!(out, "{line}");
+    }
+}

@@ -1,0 +1,191 @@
+//! Values that have the right type, but make no sense.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+
+use super::problem::Problem;
+use super::settings::{EventSettings, NamespaceSettings, Settings, To};
+use crate::rules::Pattern;
+
+/// Events that are not the config's to define: built in, or reserved by Socket.IO.
+const RESERVED: [&str; 10] = [
+    "join",
+    "leave",
+    "whoami",
+    "connect",
+    "connect_error",
+    "disconnect",
+    "disconnecting",
+    "newListener",
+    "removeListener",
+    "error",
+];
+
+struct Report<'a> {
+    sources: &'a BTreeMap<String, String>,
+    problems: &'a mut Vec<Problem>,
+}
+
+impl Report<'_> {
+    fn add(&mut self, key: &str, message: impl Into<String>, hint: impl Into<String>) {
+        let source = self.sources.get(key).map_or("the built-in defaults", String::as_str).to_owned();
+        self.problems.push(Problem {
+            key: key.to_owned(),
+            source,
+            message: message.into(),
+            hint: Some(hint.into()),
+        });
+    }
+
+    fn at_least_one(&mut self, key: &str, value: u64) {
+        if value == 0 {
+            self.add(key, "must not be 0", "0 would let nothing through");
+        }
+    }
+}
+
+pub(super) fn validate(settings: &Settings, sources: &BTreeMap<String, String>, problems: &mut Vec<Problem>) {
+    let mut report = Report { sources, problems };
+    node(settings, &mut report);
+    limits(settings, &mut report);
+    redis(settings, &mut report);
+    namespaces(&settings.namespaces, &mut report);
+}
+
+fn node(settings: &Settings, report: &mut Report<'_>) {
+    let name = &settings.node.name;
+    let letters = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    if name.is_empty() || name.len() > 32 || !letters {
+        report.add(
+            "node.name",
+            format!("`{name}` is no node name"),
+            "1 to 32 of a-z, 0-9 and -, such as `node-1`",
+        );
+    }
+    let listen = &settings.server.listen;
+    if listen.parse::<SocketAddr>().is_err() {
+        report.add(
+            "server.listen",
+            format!("`{listen}` is no address"),
+            "an IP address and a port, such as `127.0.0.1:3000`, `0.0.0.0:3000` or `[::]:3000`",
+        );
+    }
+    let path = &settings.socketio.path;
+    if !path.starts_with('/') || path.len() < 2 || path.ends_with('/') {
+        report.add(
+            "socketio.path",
+            format!("`{path}` is no path"),
+            "begins with `/` and does not end with it",
+        );
+    }
+    let level = &settings.log.level;
+    if level.is_empty() || tracing_subscriber::EnvFilter::builder().parse(level).is_err() {
+        report.add(
+            "log.level",
+            format!("`{level}` is no level"),
+            "error, warn, info, debug or trace, or directives such as `info,roomcast_adapter=debug`",
+        );
+    }
+}
+
+fn limits(settings: &Settings, report: &mut Report<'_>) {
+    let (server, socketio, redis) = (&settings.server, &settings.socketio, &settings.redis);
+    for (key, value) in [
+        ("server.max_connections", server.max_connections as u64),
+        ("server.header_timeout_ms", server.header_timeout_ms),
+        ("socketio.ping_interval_ms", socketio.ping_interval_ms),
+        ("socketio.ping_timeout_ms", socketio.ping_timeout_ms),
+        ("socketio.upgrade_timeout_ms", socketio.upgrade_timeout_ms),
+        ("socketio.connect_timeout_ms", socketio.connect_timeout_ms),
+        ("socketio.max_payload_bytes", socketio.max_payload_bytes as u64),
+        ("socketio.send_queue_packets", socketio.send_queue_packets as u64),
+        ("socketio.event_queue", socketio.event_queue as u64),
+        ("socketio.handler_timeout_ms", socketio.handler_timeout_ms),
+        ("socketio.ack_timeout_ms", socketio.ack_timeout_ms),
+        ("redis.pool_size", redis.pool_size as u64),
+        ("redis.timeout_ms", redis.timeout_ms),
+        ("redis.ping_interval_ms", redis.ping_interval_ms),
+        ("redis.outbox_messages", redis.outbox_messages as u64),
+        ("redis.outbox_bytes", redis.outbox_bytes as u64),
+        ("redis.outbox_age_ms", redis.outbox_age_ms),
+    ] {
+        report.at_least_one(key, value);
+    }
+}
+
+fn redis(settings: &Settings, report: &mut Report<'_>) {
+    let redis = &settings.redis;
+    // The URL may hold a password, so it is not repeated.
+    if !redis.url.is_empty() && roomcast_adapter::RedisSettings::new(&redis.url).check().is_err() {
+        report.add("redis.url", "is no Redis URL", "redis://[user[:password]@]host[:port][/db]");
+    }
+    if redis.prefix.is_empty() {
+        report.add(
+            "redis.prefix",
+            "must not be empty",
+            "`socket.io` is what Node's adapter and emitters use",
+        );
+    }
+}
+
+fn namespaces(namespaces: &[NamespaceSettings], report: &mut Report<'_>) {
+    let mut seen = HashMap::new();
+    for (at, namespace) in namespaces.iter().enumerate() {
+        let key = |name: &str| format!("namespaces[{at}].{name}");
+        let path = &namespace.path;
+        if !path.starts_with('/') || path.contains([',', '?']) || (path.len() > 1 && path.ends_with('/')) {
+            report.add(
+                &key("path"),
+                format!("`{path}` is no namespace"),
+                "begins with `/`, does not end with it, and has no `,` or `?` in it, such as `/chat`",
+            );
+        }
+        if let Some(first) = seen.insert(path, at) {
+            report.add(
+                &key("path"),
+                format!("`{path}` is declared twice"),
+                format!("first by namespaces[{first}]; put all rooms and events into one of them"),
+            );
+        }
+        for (index, room) in namespace.rooms.iter().enumerate() {
+            if let Err(error) = room.parse::<Pattern>() {
+                report.add(
+                    &format!("{}[{index}]", key("rooms")),
+                    error.to_string(),
+                    "a name, or such as `room:*`",
+                );
+            }
+        }
+        report.at_least_one(&key("max_rooms_per_socket"), namespace.max_rooms_per_socket as u64);
+        events(&namespace.events, &key("events"), report);
+    }
+}
+
+fn events(events: &[EventSettings], list: &str, report: &mut Report<'_>) {
+    let mut seen = HashMap::new();
+    for (at, event) in events.iter().enumerate() {
+        let key = |name: &str| format!("{list}[{at}].{name}");
+        let name = &event.name;
+        if name.is_empty() || name.len() > 128 {
+            report.add(&key("name"), "must have 1 to 128 bytes", "the name that clients emit");
+        }
+        if RESERVED.contains(&name.as_str()) {
+            report.add(&key("name"), format!("`{name}` is reserved"), "built in, or reserved by Socket.IO");
+        }
+        if let Some(first) = seen.insert(name, at) {
+            report.add(
+                &key("name"),
+                format!("`{name}` is declared twice"),
+                format!("first by {list}[{first}]"),
+            );
+        }
+        report.at_least_one(&key("max_payload_bytes"), event.max_payload_bytes as u64);
+        if event.to == To::Namespace && event.publish == super::settings::Publish::Anyone {
+            report.add(
+                &key("publish"),
+                "`anyone` says nothing for an event to the namespace",
+                "everybody in the namespace is a member of it: leave `publish` out",
+            );
+        }
+    }
+}

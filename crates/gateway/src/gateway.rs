@@ -1,0 +1,235 @@
+//! One node, wired together.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use roomcast_adapter::wire::uid;
+use roomcast_adapter::{Adapter, Bus, BusError};
+use roomcast_edge::{BindError, Server, ServerSettings, Stats};
+use socketioxide::{ParserConfig, SocketIo};
+use tracing::info;
+
+use crate::config::{RedisSettings, Settings};
+use crate::http::{self, GIT_SHA, Shared, VERSION};
+use crate::metrics::Metrics;
+use crate::rules::{PatternError, Rules};
+use crate::sockets::{Connect, Emitter, Entry, Handler, Namespace};
+
+/// A node that cannot be set up.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum GatewayError {
+    /// Two namespaces have the same path, one of the configuration and one of the program, or two of the program.
+    #[error("namespace `{0}` is declared twice")]
+    DuplicateNamespace(String),
+    /// A path that is no namespace.
+    #[error("`{0}` is no namespace: it must begin with `/`")]
+    NamespacePath(String),
+    /// A room pattern that is none; [`config::load`](crate::config::load) finds it earlier, and tells where.
+    #[error(transparent)]
+    Pattern(#[from] PatternError),
+    /// The address to listen on is none.
+    #[error("`{0}` is no address to listen on")]
+    Address(String),
+    /// Redis settings that cannot work.
+    #[error(transparent)]
+    Bus(#[from] BusError),
+    /// The address cannot be listened on.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+}
+
+/// Collects what a node consists of.
+#[derive(Debug)]
+pub struct GatewayBuilder {
+    settings: Settings,
+    namespaces: Vec<Namespace>,
+}
+
+/// A node that is set up but does not listen yet.
+pub struct Gateway {
+    settings: Settings,
+    router: Router,
+    bus: Bus,
+    stats: Stats,
+}
+
+/// A node that listens.
+#[derive(Debug)]
+pub struct Listening {
+    gateway: Gateway,
+    server: Server,
+    address: SocketAddr,
+}
+
+impl Gateway {
+    /// Starts from these settings.
+    #[must_use]
+    pub fn builder(settings: Settings) -> GatewayBuilder {
+        GatewayBuilder { settings, namespaces: Vec::new() }
+    }
+
+    /// Everything that the node answers, to be served by a server of one's own. The limits of `[server]` do not
+    /// apply then.
+    pub fn router(&self) -> Router {
+        self.router.clone()
+    }
+
+    /// Sends events from the program to clients of all nodes; can be kept and cloned.
+    #[must_use]
+    pub fn emitter(&self) -> Emitter {
+        Emitter::new(self.bus.clone())
+    }
+
+    /// The bus that joins this node to the others.
+    #[must_use]
+    pub fn bus(&self) -> &Bus {
+        &self.bus
+    }
+
+    /// Listens on the configured address. Must be called in a tokio runtime.
+    ///
+    /// # Errors
+    /// [`GatewayError::Address`] and [`GatewayError::Bind`].
+    pub fn bind(self) -> Result<Listening, GatewayError> {
+        let listen = &self.settings.server.listen;
+        let address = listen.parse().map_err(|_| GatewayError::Address(listen.clone()))?;
+        let limits = ServerSettings {
+            max_connections: self.settings.server.max_connections,
+            header_timeout: Duration::from_millis(self.settings.server.header_timeout_ms),
+            shutdown_grace: Duration::from_millis(self.settings.server.shutdown_grace_ms),
+            ..ServerSettings::default()
+        };
+        let server = Server::bind(address, limits)?.with_stats(self.stats.clone());
+        let address = server.local_addr().unwrap_or(address);
+        Ok(Listening { gateway: self, server, address })
+    }
+}
+
+impl Listening {
+    /// The address, with the port that was chosen if the configured one was 0.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The node.
+    #[must_use]
+    pub fn gateway(&self) -> &Gateway {
+        &self.gateway
+    }
+
+    /// Serves until `stop` resolves.
+    pub async fn serve(self, stop: impl Future<Output = ()>) {
+        let Self { gateway, server, address } = self;
+        info!(node = gateway.settings.node.name, %address, version = VERSION, git_sha = GIT_SHA, "listening");
+        server.serve(gateway.router.clone(), stop).await;
+        info!(node = gateway.settings.node.name, "stopped");
+    }
+}
+
+impl GatewayBuilder {
+    /// Adds a namespace with handlers of one's own.
+    #[must_use]
+    pub fn namespace(mut self, namespace: Namespace) -> Self {
+        self.namespaces.push(namespace);
+        self
+    }
+
+    /// Sets everything up: connects to Redis in the background and registers the namespaces. Must be called in a
+    /// tokio runtime.
+    ///
+    /// # Errors
+    /// Any [`GatewayError`] but [`GatewayError::Bind`].
+    pub fn build(self) -> Result<Gateway, GatewayError> {
+        let Self { settings, namespaces } = self;
+        let bus = bus(&settings.redis)?;
+        let stats = Stats::default();
+        let metrics = Metrics::new(&bus, &stats);
+        let (layer, io) = socketio(&settings, &bus).build_layer();
+
+        let add = |path: &str, handler: Box<dyn Handler>| {
+            if !path.starts_with('/') {
+                return Err(GatewayError::NamespacePath(path.to_owned()));
+            }
+            if bus.adapter(path).is_some() {
+                return Err(GatewayError::DuplicateNamespace(path.to_owned()));
+            }
+            let entry = Entry {
+                path: path.to_owned(),
+                handler,
+                bus: bus.clone(),
+                metrics: metrics.namespace(path),
+                event_queue: settings.socketio.event_queue,
+                handler_timeout: Duration::from_millis(settings.socketio.handler_timeout_ms),
+            };
+            io.ns(path.to_owned(), Connect(Arc::new(entry)));
+            Ok(())
+        };
+        for namespace in &settings.namespaces {
+            let rules = Rules::new(&settings.node.name, namespace, &metrics.namespace(&namespace.path))?;
+            add(&namespace.path, Box::new(rules))?;
+        }
+        for namespace in namespaces {
+            let path = namespace.path().to_owned();
+            add(&path, Box::new(namespace))?;
+        }
+
+        let shared = Shared {
+            node_name: settings.node.name.clone(),
+            node_id: uid::random::<12>(),
+            bus: bus.clone(),
+            metrics,
+        };
+        let router = http::router(Arc::new(shared), settings.server.demo).layer(layer);
+        Ok(Gateway { settings, router, bus, stats })
+    }
+}
+
+fn bus(settings: &RedisSettings) -> Result<Bus, BusError> {
+    if settings.url.is_empty() {
+        return Ok(Bus::memory());
+    }
+    let mut redis = roomcast_adapter::RedisSettings::new(&settings.url);
+    redis.prefix.clone_from(&settings.prefix);
+    redis.pool_size = settings.pool_size;
+    redis.timeout = Duration::from_millis(settings.timeout_ms);
+    redis.ping_interval = Duration::from_millis(settings.ping_interval_ms);
+    redis.outbox_messages = settings.outbox_messages;
+    redis.outbox_bytes = settings.outbox_bytes;
+    redis.outbox_age = Duration::from_millis(settings.outbox_age_ms);
+    Bus::redis(&redis)
+}
+
+/// socketioxide's defaults differ from Node's and are too generous for the internet (64 MiB messages, 10 000
+/// attachments), so all limits are set from the one that the configuration has.
+fn socketio(settings: &Settings, bus: &Bus) -> socketioxide::SocketIoBuilder<Adapter> {
+    let limits = &settings.socketio;
+    let parser = ParserConfig::common()
+        .max_incoming_binary_buf_size(limits.max_payload_bytes)
+        .max_incoming_binaries(limits.max_attachments)
+        .packet_completion_timeout(Duration::from_millis(limits.ping_timeout_ms));
+    SocketIo::builder()
+        .req_path(limits.path.clone())
+        .ping_interval(Duration::from_millis(limits.ping_interval_ms))
+        .ping_timeout(Duration::from_millis(limits.ping_timeout_ms))
+        .upgrade_timeout(Duration::from_millis(limits.upgrade_timeout_ms))
+        .connect_timeout(Duration::from_millis(limits.connect_timeout_ms))
+        .ack_timeout(Duration::from_millis(limits.ack_timeout_ms))
+        .max_buffer_size(limits.send_queue_packets)
+        .max_payload(limits.max_payload_bytes as u64)
+        .ws_max_message_size(limits.max_payload_bytes)
+        .ws_max_frame_size(limits.max_payload_bytes)
+        // Idle connections keep this buffer; chat messages fit into it.
+        .ws_read_buffer_size(1024)
+        .with_parser(parser)
+        .with_adapter::<Adapter>(bus.clone())
+}
+
+impl std::fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gateway").field("node", &self.settings.node.name).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,171 @@
+//! What the node counts, for Prometheus. Names and help texts live here only; `docs/metrics.md` is written from them.
+//! Label values come from the configuration or from enums, never from clients.
+
+use std::fmt;
+use std::sync::Arc;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::registry::{Registry, Unit};
+use roomcast_adapter::{Bus, BusState, Dropped};
+use roomcast_edge::{Code, Stats, Where};
+
+type Labels = Vec<(&'static str, String)>;
+
+/// All metrics of one node.
+#[derive(Debug, Clone)]
+pub(crate) struct Metrics {
+    registry: Arc<Registry>,
+    sockets: Family<Labels, Gauge>,
+    events: Family<Labels, Counter>,
+    refusals: Family<Labels, Counter>,
+}
+
+/// The metrics of one namespace, looked up once.
+#[derive(Debug, Clone)]
+pub(crate) struct NamespaceMetrics {
+    pub(crate) sockets: Gauge,
+    namespace: String,
+    events: Family<Labels, Counter>,
+    /// By the code's place in [`Code::ALL`].
+    refusals: Arc<[Counter]>,
+}
+
+impl Metrics {
+    pub(crate) fn new(bus: &Bus, edge: &Stats) -> Self {
+        let mut registry = Registry::with_prefix("roomcast");
+        let (sockets, events, refusals) = (Family::default(), Family::default(), Family::default());
+        registry.register("sockets", "Sockets connected to a namespace of this node", sockets.clone());
+        registry.register("events", "Events of clients that a rule or handler accepted", events.clone());
+        registry.register(
+            "refusals",
+            "Events of clients that were refused, by code (see codes.md)",
+            refusals.clone(),
+        );
+        registry.register_collector(Box::new(BusCollector(bus.clone())));
+        registry.register_collector(Box::new(EdgeCollector(edge.clone())));
+        Self { registry: Arc::new(registry), sockets, events, refusals }
+    }
+
+    pub(crate) fn namespace(&self, path: &str) -> NamespaceMetrics {
+        let label = || ("namespace", path.to_owned());
+        let refusal = |code: &Code| {
+            let labels = vec![label(), ("code", code.as_str().to_owned())];
+            // Codes of other places have no counter of a namespace: one that is not registered stands in.
+            if code.place() == Where::Ack {
+                self.refusals.get_or_create_owned(&labels)
+            } else {
+                Counter::default()
+            }
+        };
+        NamespaceMetrics {
+            sockets: self.sockets.get_or_create_owned(&vec![label()]),
+            namespace: path.to_owned(),
+            events: self.events.clone(),
+            refusals: Code::ALL.iter().map(refusal).collect(),
+        }
+    }
+
+    /// The text that Prometheus reads.
+    pub(crate) fn text(&self) -> String {
+        let mut text = String::new();
+        if let Err(error) = prometheus_client::encoding::text::encode(&mut text, &self.registry) {
+            tracing::error!(%error, "metrics cannot be encoded");
+        }
+        text
+    }
+}
+
+impl NamespaceMetrics {
+    /// The counter of an event that the configuration names.
+    pub(crate) fn event(&self, name: &str) -> Counter {
+        let labels = vec![("namespace", self.namespace.clone()), ("event", name.to_owned())];
+        self.events.get_or_create_owned(&labels)
+    }
+
+    pub(crate) fn refused(&self, code: Code) {
+        if let Some(at) = Code::ALL.iter().position(|known| *known == code) {
+            self.refusals[at].inc();
+        }
+    }
+}
+
+/// Reads the adapter's numbers when Prometheus asks.
+#[derive(Debug)]
+struct BusCollector(Bus);
+
+/// Reads the accept loop's numbers when Prometheus asks.
+#[derive(Debug)]
+struct EdgeCollector(Stats);
+
+/// One line of a collector: a metric without labels.
+fn plain(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    unit: Option<&Unit>,
+    metric: &impl EncodeMetric,
+) -> fmt::Result {
+    metric.encode(encoder.encode_descriptor(name, help, unit, metric.metric_type())?)
+}
+
+impl Collector for BusCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let now = self.0.counters();
+        let state = self.0.status().borrow().state;
+        let up = u64::from(matches!(state, BusState::Connected | BusState::Memory));
+        plain(
+            &mut encoder,
+            "bus_up",
+            "Whether this node hears the others; 1 also for a node alone",
+            None,
+            &ConstGauge::new(up),
+        )?;
+        for (name, help, value) in [
+            ("bus_published", "Messages published to the bus", now.published),
+            ("bus_received", "Messages received from the bus, own ones included", now.received),
+            ("bus_undecodable", "Messages received from the bus that could not be decoded", now.undecodable),
+            ("bus_connects", "Times that the subscriptions were set up", now.connects),
+        ] {
+            plain(&mut encoder, name, help, None, &ConstCounter::new(value))?;
+        }
+        let messages = ConstGauge::new(now.outbox_messages);
+        plain(&mut encoder, "bus_outbox_messages", "Messages that wait to be published", None, &messages)?;
+        let bytes = ConstGauge::new(now.outbox_bytes);
+        plain(&mut encoder, "bus_outbox", "Bytes that wait to be published", Some(&Unit::Bytes), &bytes)?;
+
+        let any = ConstCounter::new(0u64);
+        let mut dropped = encoder.encode_descriptor(
+            "bus_dropped",
+            "Messages that were not delivered: from the bus (unwanted, other_namespace), to the bus (outbox_full, \
+             outbox_age), to a local client (client_queue)",
+            None,
+            any.metric_type(),
+        )?;
+        for reason in Dropped::ALL {
+            let counter = ConstCounter::new(now.dropped(reason));
+            counter.encode(dropped.encode_family(&[("reason", reason.label())])?)?;
+        }
+        Ok(())
+    }
+}
+
+impl Collector for EdgeCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let now = self.0.snapshot();
+        plain(&mut encoder, "connections", "Open TCP connections", None, &ConstGauge::new(now.open))?;
+        let accepted = ConstCounter::new(now.accepted);
+        plain(&mut encoder, "connections_accepted", "TCP connections accepted", None, &accepted)?;
+        let counter = ConstCounter::new(now.refused);
+        let mut refused = encoder.encode_descriptor(
+            "connections_refused",
+            "TCP connections refused, by code (see codes.md)",
+            None,
+            counter.metric_type(),
+        )?;
+        counter.encode(refused.encode_family(&[("code", Code::ServerFull.as_str())])?)
+    }
+}

@@ -1,0 +1,38 @@
+//! The room that a client names.
+
+use roomcast_edge::Code;
+use serde_json::value::RawValue;
+
+use super::Refusal;
+use crate::sockets::Event;
+
+/// Longest name of a room, in bytes.
+pub(super) const MAX_ROOM_BYTES: usize = 128;
+
+/// Reads a room from one argument.
+pub(super) fn read(argument: Option<&RawValue>) -> Result<String, Refusal> {
+    let Some(argument) = argument else {
+        return Err(Refusal::new(Code::InvalidRoom, "the room is missing"));
+    };
+    let Ok(room) = serde_json::from_str::<String>(argument.get()) else {
+        return Err(Refusal::new(Code::InvalidRoom, "the room must be a string"));
+    };
+    if room.is_empty() {
+        return Err(Refusal::new(Code::InvalidRoom, "the room must not be empty"));
+    }
+    if room.len() > MAX_ROOM_BYTES {
+        let message = format!("the room has {} bytes, at most {MAX_ROOM_BYTES} are allowed", room.len());
+        return Err(Refusal::new(Code::InvalidRoom, message));
+    }
+    Ok(room)
+}
+
+/// The room of `join` and `leave`, which take nothing else.
+pub(super) fn only_argument(event: &Event) -> Result<String, Refusal> {
+    let parts = event.parts().map_err(|error| Refusal::new(Code::InvalidArguments, error.to_string()))?;
+    let room = read(parts.get(1).copied())?;
+    if parts.len() > 2 {
+        return Err(Refusal::new(Code::InvalidArguments, "only a room is expected"));
+    }
+    Ok(room)
+}

@@ -1,0 +1,112 @@
+//! A client connects to a namespace.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use roomcast_adapter::{Adapter, Bus};
+use serde_json::Value as Json;
+use socketioxide::handler::ConnectHandler;
+use socketioxide::socket::Socket as Inner;
+use socketioxide_core::Value;
+use tracing::{debug, error};
+
+use super::disconnect::Gone;
+use super::dispatch::{self, Inbound, Ours};
+use super::handler::{Handler, Refused};
+use super::socket::Socket;
+use crate::metrics::NamespaceMetrics;
+
+/// What the sockets of one namespace share.
+pub(crate) struct Entry {
+    pub(crate) path: String,
+    pub(crate) handler: Box<dyn Handler>,
+    pub(crate) bus: Bus,
+    pub(crate) metrics: NamespaceMetrics,
+    /// Most events of one socket that wait for a handler.
+    pub(crate) event_queue: usize,
+    /// Longest time for admitting a client, and for saying goodbye to one.
+    pub(crate) handler_timeout: Duration,
+}
+
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entry").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+/// The connect handler of a namespace. A type of its own, since closures are spawned *after* CONNECT was sent.
+#[derive(Debug, Clone)]
+pub(crate) struct Connect(pub(crate) Arc<Entry>);
+
+type Admitted<'a> = Pin<Box<dyn Future<Output = Result<(), Box<dyn fmt::Display + Send>>> + Send + 'a>>;
+
+impl ConnectHandler<Adapter, Ours> for Connect {
+    /// Before CONNECT is sent, and before the socket can be found by anybody.
+    fn call_middleware<'a>(&'a self, inner: Arc<Inner<Adapter>>, auth: &'a Option<Value>) -> Admitted<'a> {
+        Box::pin(async move {
+            self.admit(&inner, auth.as_ref()).await.map_err(|refused| {
+                debug!(namespace = self.0.path, id = %inner.id, reason = %refused, "client refused");
+                Box::new(refused) as Box<dyn fmt::Display + Send>
+            })
+        })
+    }
+
+    /// After CONNECT was sent.
+    fn call(&self, inner: Arc<Inner<Adapter>>, auth: Option<Value>) {
+        let Some(socket) = inner.extensions.get::<Socket>() else {
+            return;
+        };
+        // It may have gone between the two.
+        if !socket.core.membership.connect() {
+            return;
+        }
+        self.0.metrics.sockets.inc();
+        // Checked when the client was admitted.
+        let auth = parse_auth(auth.as_ref()).unwrap_or_default();
+        if catch_unwind(AssertUnwindSafe(|| self.0.handler.connected(&socket, auth))).is_err() {
+            error!(namespace = self.0.path, id = %inner.id, "connect handler panicked");
+        }
+        dispatch::release(&socket);
+    }
+}
+
+impl Connect {
+    async fn admit(&self, inner: &Arc<Inner<Adapter>>, auth: Option<&Value>) -> Result<(), Refused> {
+        let entry = &self.0;
+        let auth = parse_auth(auth).ok_or_else(|| Refused("auth must be an object".into()))?;
+        let adapter = entry.bus.adapter(&entry.path).ok_or_else(|| Refused("namespace is closing".into()))?;
+        let socket = Socket::new(inner, adapter, Arc::clone(entry));
+        socket.join(&socket.id()).map_err(|error| Refused(error.to_string()))?;
+        inner.extensions.insert(socket.clone());
+        inner.on_fallback(Inbound(socket.clone()));
+        inner.on_disconnect(Gone(socket.clone()));
+
+        let decision = AssertUnwindSafe(entry.handler.admit(&socket, &auth)).catch_unwind();
+        let result = match tokio::time::timeout(entry.handler_timeout, decision).await {
+            Ok(Ok(decision)) => decision,
+            Ok(Err(_)) => {
+                error!(namespace = entry.path, id = %inner.id, "admission panicked");
+                Err(Refused("internal error".into()))
+            }
+            Err(_) => Err(Refused("admission took too long".into())),
+        };
+        if result.is_err() {
+            // socketioxide forgets the socket and its rooms now; nothing may join any more.
+            socket.core.membership.close();
+        }
+        result
+    }
+}
+
+/// The client's `auth` object, `{}` if it gave none.
+fn parse_auth(auth: Option<&Value>) -> Option<Json> {
+    match auth {
+        None => Some(Json::Object(serde_json::Map::new())),
+        Some(Value::Str(text, _)) => serde_json::from_str(text).ok().filter(Json::is_object),
+        Some(Value::Bytes(_)) => None,
+    }
+}

@@ -1,0 +1,70 @@
+//! A client is gone.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use roomcast_adapter::Adapter;
+use socketioxide::handler::DisconnectHandler;
+use socketioxide::socket::{DisconnectReason, Socket as Inner};
+use tracing::error;
+
+use super::dispatch::Ours;
+use super::socket::Socket;
+
+/// The disconnect handler of every socket. socketioxide's own removes the socket only after the closure has ended
+/// well; here it is removed whatever happens.
+#[derive(Debug)]
+pub(super) struct Gone(pub(super) Socket);
+
+impl DisconnectHandler<Adapter, Ours> for Gone {
+    fn call_with_defer(
+        &self,
+        inner: Arc<Inner<Adapter>>,
+        reason: DisconnectReason,
+        defer: fn(Arc<Inner<Adapter>>),
+    ) {
+        let removal = Removal { inner: Some(inner), defer };
+        let core = &self.0.core;
+        core.dispatch.close();
+        if !core.membership.close() {
+            // The namespace has not seen it come, so it must not see it go.
+            return;
+        }
+        core.entry.metrics.sockets.dec();
+        let socket = self.0.clone();
+        let handler = &core.entry.handler;
+        match catch_unwind(AssertUnwindSafe(|| handler.disconnected(&socket, reason))) {
+            Ok(goodbye) => {
+                tokio::spawn(async move {
+                    let _removal = removal;
+                    let goodbye = AssertUnwindSafe(goodbye).catch_unwind();
+                    match tokio::time::timeout(socket.core.entry.handler_timeout, goodbye).await {
+                        Ok(Ok(())) => {}
+                        Ok(Err(_)) => failed(&socket, "disconnect handler panicked"),
+                        Err(_) => failed(&socket, "disconnect handler took too long"),
+                    }
+                });
+            }
+            Err(_) => failed(&socket, "disconnect handler panicked"),
+        }
+    }
+}
+
+fn failed(socket: &Socket, what: &str) {
+    error!(namespace = socket.namespace(), id = socket.id(), "{what}");
+}
+
+/// Takes the socket out of the namespace and its rooms when dropped, also when the task that holds it is aborted.
+struct Removal {
+    inner: Option<Arc<Inner<Adapter>>>,
+    defer: fn(Arc<Inner<Adapter>>),
+}
+
+impl Drop for Removal {
+    fn drop(&mut self) {
+        if let Some(inner) = self.inner.take() {
+            (self.defer)(inner);
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! A namespace with handlers of one's own.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use futures_util::future::BoxFuture;
+use roomcast_edge::Code;
+use serde_json::Value;
+
+use super::{DisconnectReason, Event, Flow, Handler, Refused, Socket};
+
+type Admit = Box<dyn Fn(Socket, Value) -> BoxFuture<'static, Result<(), Refused>> + Send + Sync>;
+type Connected = Box<dyn Fn(Socket, Value) + Send + Sync>;
+type OnEvent = Box<dyn Fn(Socket, Event) -> BoxFuture<'static, ()> + Send + Sync>;
+type Disconnected = Box<dyn Fn(Socket, DisconnectReason) -> BoxFuture<'static, ()> + Send + Sync>;
+
+/// Builds a [`Handler`] from closures, as with Node's `io.of(path)`.
+///
+/// ```
+/// use roomcast::sockets::Namespace;
+///
+/// let echo = Namespace::new("/echo")
+///     .on_connect(|socket, auth| drop(socket.emit("auth", auth)))
+///     .on("message", |socket, event| async move {
+///         if let Ok(arguments) = event.arguments() {
+///             let _ = socket.emit("message-back", arguments);
+///         }
+///     });
+/// # let _ = echo;
+/// ```
+pub struct Namespace {
+    path: String,
+    admit: Option<Admit>,
+    connected: Option<Connected>,
+    events: HashMap<String, OnEvent>,
+    disconnected: Option<Disconnected>,
+}
+
+impl Namespace {
+    /// A namespace that lets everybody in and knows no event. `path` starts with `/`.
+    #[must_use]
+    pub fn new(path: impl Into<String>) -> Self {
+        Self { path: path.into(), admit: None, connected: None, events: HashMap::new(), disconnected: None }
+    }
+
+    /// The path.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Decides who may connect, by the client's `auth` object; the refusal's text reaches it as `connect_error`.
+    #[must_use]
+    pub fn admit<F, Fut>(mut self, admit: F) -> Self
+    where
+        F: Fn(Socket, Value) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), Refused>> + Send + 'static,
+    {
+        self.admit = Some(Box::new(move |socket, auth| Box::pin(admit(socket, auth))));
+        self
+    }
+
+    /// Runs when a client has connected, before its first event.
+    #[must_use]
+    pub fn on_connect(mut self, connected: impl Fn(Socket, Value) + Send + Sync + 'static) -> Self {
+        self.connected = Some(Box::new(connected));
+        self
+    }
+
+    /// Handles an event. The next event of the same socket waits until the future has ended.
+    #[must_use]
+    pub fn on<F, Fut>(mut self, event: impl Into<String>, handler: F) -> Self
+    where
+        F: Fn(Socket, Event) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        let handler: OnEvent = Box::new(move |socket, event| Box::pin(handler(socket, event)));
+        self.events.insert(event.into(), handler);
+        self
+    }
+
+    /// Runs when a client has gone; its rooms are still there.
+    #[must_use]
+    pub fn on_disconnect<F, Fut>(mut self, disconnected: F) -> Self
+    where
+        F: Fn(Socket, DisconnectReason) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        self.disconnected = Some(Box::new(move |socket, reason| Box::pin(disconnected(socket, reason))));
+        self
+    }
+}
+
+impl Handler for Namespace {
+    fn admit(&self, socket: &Socket, auth: &Value) -> BoxFuture<'static, Result<(), Refused>> {
+        match &self.admit {
+            Some(admit) => admit(socket.clone(), auth.clone()),
+            None => Box::pin(std::future::ready(Ok(()))),
+        }
+    }
+
+    fn connected(&self, socket: &Socket, auth: Value) {
+        if let Some(connected) = &self.connected {
+            connected(socket.clone(), auth);
+        }
+    }
+
+    fn event(&self, socket: &Socket, event: Event) -> Flow {
+        let handler = event.name().ok().and_then(|name| self.events.get(name.as_ref()));
+        match handler {
+            Some(handler) => Flow::Later(handler(socket.clone(), event)),
+            None => {
+                socket.refuse(event.ack(), Code::UnknownEvent, "this namespace does not know the event");
+                Flow::Done
+            }
+        }
+    }
+
+    fn disconnected(&self, socket: &Socket, reason: DisconnectReason) -> BoxFuture<'static, ()> {
+        match &self.disconnected {
+            Some(disconnected) => disconnected(socket.clone(), reason),
+            None => Box::pin(std::future::ready(())),
+        }
+    }
+}
+
+impl fmt::Debug for Namespace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Namespace")
+            .field("path", &self.path)
+            .field("events", &self.events.keys())
+            .finish_non_exhaustive()
+    }
+}
