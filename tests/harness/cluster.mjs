@@ -34,6 +34,8 @@ export class Cluster {
       await this.#up(options);
       this.#started.resolve();
     } catch (error) {
+      // who awaits it fails as well; that nobody does is no second failure
+      this.ready.catch(() => {});
       this.#started.reject(error);
       throw error;
     }
@@ -116,8 +118,6 @@ export class Cluster {
 /** A cluster for all tests of a file; each test's clients are closed behind it. */
 export function clusterForFile(options) {
   const cluster = new Cluster();
-  // whoever awaits `ready` fails as well; the hook itself tells why
-  cluster.ready.catch(() => {});
   before(() => cluster.start(options));
   afterEach(() => cluster.closeClients());
   after(() => cluster.stop());

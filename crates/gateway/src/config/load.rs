@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use config::{Environment, File, FileFormat, Source};
+use config::{Config, Environment, File, FileFormat, Source};
 use serde_json::Value as Json;
 
 use super::check::{self, Checker};
@@ -88,15 +88,16 @@ fn read_file(path: &Path) -> Result<Values, Problem> {
 }
 
 fn environment(env: &BTreeMap<String, String>) -> Result<Values, Problem> {
-    Environment::with_prefix(PREFIX)
-        .prefix_separator("__")
-        .separator("__")
-        .source(Some(env.iter().map(|(name, value)| (name.clone(), value.clone())).collect()))
-        .collect()
-        .map_err(|error| Problem {
+    let variables = env.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+    let source =
+        Environment::with_prefix(PREFIX).prefix_separator("__").separator("__").source(Some(variables));
+    // Only a built configuration has the keys as a tree.
+    Config::builder().add_source(source).build().and_then(|config| config.collect()).map_err(|error| {
+        Problem {
             key: String::new(),
             source: "the environment".into(),
             message: error.to_string(),
             hint: None,
-        })
+        }
+    })
 }

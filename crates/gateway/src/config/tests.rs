@@ -1,1 +1,176 @@
+//! Loading and checking, from the sample file to every kind of mistake.
 
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+
+use super::{Origin, Problems, Settings, load, masked_toml, sample};
+
+/// A file that is gone at the end of the test.
+struct Toml(PathBuf);
+
+impl Toml {
+    fn new(name: &str, text: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("roomcast-{}-{name}.toml", std::process::id()));
+        fs::write(&path, text).unwrap();
+        Self(path)
+    }
+
+    fn origin(&self, env: &[(&str, &str)]) -> Origin {
+        let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Origin { file: Some(self.0.clone()), env }
+    }
+}
+
+impl Drop for Toml {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+fn from_env(env: &[(&str, &str)]) -> Result<Settings, Problems> {
+    let env: BTreeMap<_, _> =
+        env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    load(&Origin { file: None, env })
+}
+
+fn keys(problems: &Problems) -> Vec<&str> {
+    let mut keys: Vec<_> = problems.0.iter().map(|problem| problem.key.as_str()).collect();
+    keys.sort_unstable();
+    keys
+}
+
+#[test]
+fn nothing_at_all_gives_the_defaults() {
+    assert_eq!(load(&Origin::default()).unwrap(), Settings::default());
+}
+
+#[test]
+fn the_sample_file_gives_the_defaults_and_so_does_what_is_printed() {
+    let file = Toml::new("sample", &sample());
+    assert_eq!(load(&file.origin(&[])).unwrap(), Settings::default());
+    let printed = Toml::new("printed", &masked_toml(&Settings::default()));
+    assert_eq!(load(&printed.origin(&[])).unwrap(), Settings::default());
+}
+
+#[test]
+fn the_environment_wins_over_the_file_and_the_file_over_the_defaults() {
+    let file = Toml::new(
+        "layers",
+        "[node]\nname = \"file\"\n[server]\nmax_connections = 5\ndemo = true\n[redis]\nprefix = \"file\"\n",
+    );
+    let settings = load(&file.origin(&[
+        ("ROOMCAST__NODE__NAME", "env"),
+        ("ROOMCAST__SERVER__DEMO", "false"),
+        ("ROOMCAST__SERVER__HEADER_TIMEOUT_MS", "77"),
+        ("ROOMCAST__REDIS__PREFIX", "5"),
+        ("ROOMCAST_UNRELATED", "x"),
+        ("HOME", "/"),
+    ]))
+    .unwrap();
+    assert_eq!(settings.node.name, "env");
+    assert_eq!((settings.server.max_connections, settings.server.demo), (5, false));
+    assert_eq!(settings.server.header_timeout_ms, 77);
+    // A text that looks like a number stays a text where a text is wanted.
+    assert_eq!(settings.redis.prefix, "5");
+    assert_eq!(settings.namespaces, Settings::default().namespaces);
+}
+
+#[test]
+fn lists_can_be_given_in_the_environment() {
+    let settings = from_env(&[("ROOMCAST__NAMESPACES", r#"[{path = "/only", rooms = ["a"]}]"#)]).unwrap();
+    assert_eq!(settings.namespaces.len(), 1);
+    assert_eq!((settings.namespaces[0].path.as_str(), settings.namespaces[0].rooms.len()), ("/only", 1));
+}
+
+#[test]
+fn all_mistakes_are_reported_together_with_key_source_and_hint() {
+    let file = Toml::new(
+        "mistakes",
+        r#"
+        [server]
+        listen = "nowhere"
+        max_conections = 5
+        header_timeout_ms = "soon"
+        [nods]
+        [socketio]
+        max_payload_bytes = 0
+        [log]
+        format = "xml"
+        [[namespaces]]
+        path = "chat"
+        [[namespaces]]
+        path = "/a"
+        rooms = ["*", "ok", 7]
+        [[namespaces]]
+        rooms = []
+        [[namespaces]]
+        path = "/a"
+        [[namespaces.events]]
+        name = "join"
+        [[namespaces.events]]
+        to = "everybody"
+        [[namespaces.events]]
+        name = "x"
+        [[namespaces.events]]
+        name = "x"
+        "#,
+    );
+    let problems = load(&file.origin(&[
+        ("ROOMCAST__NODE__NAME", "Node 1"),
+        ("ROOMCAST__REDIS__URL", "http://user:secret@host"),
+        ("ROOMCAST__REDIS__POOL_SIZE", "many"),
+        ("ROOMCAST__REDYS__URL", "x"),
+    ]))
+    .unwrap_err();
+    assert_eq!(
+        keys(&problems),
+        [
+            "log.format",
+            "namespaces[0].path",
+            "namespaces[1].rooms[0]",
+            "namespaces[1].rooms[2]",
+            "namespaces[2].path",
+            "namespaces[3].events[0].name",
+            "namespaces[3].events[1].name",
+            "namespaces[3].events[1].to",
+            "namespaces[3].events[3].name",
+            "namespaces[3].path",
+            "node.name",
+            "nods",
+            "redis.pool_size",
+            "redis.url",
+            "redys",
+            "server.header_timeout_ms",
+            "server.listen",
+            "server.max_conections",
+            "socketio.max_payload_bytes",
+        ]
+    );
+    let text = problems.to_string();
+    assert!(text.starts_with("19 mistakes in the configuration\n"), "{text}");
+    let path = file.0.display();
+    for line in [
+        format!("server.max_conections: unknown key (from {path})\n    hint: did you mean `max_connections`?"),
+        format!("server.header_timeout_ms: must be an integer that is not negative, not the text \"soon\" (from {path})"),
+        "redis.pool_size: must be an integer that is not negative, not the text \"many\" (from ROOMCAST__REDIS__POOL_SIZE)".into(),
+        "node.name: `Node 1` is no node name (from ROOMCAST__NODE__NAME)\n    hint: ".into(),
+        format!("log.format: `xml` is none of the values (from {path})\n    hint: text, json"),
+        format!("namespaces[3].path: `/a` is declared twice (from {path})\n    hint: first by namespaces[1]"),
+        format!("namespaces[2].path: is missing (from {path})"),
+        "nods: unknown key".into(),
+    ] {
+        assert!(text.contains(&line), "no «{line}» in\n{text}");
+    }
+    assert!(!text.contains("secret"), "{text}");
+}
+
+#[test]
+fn a_file_that_is_not_there_or_not_toml_says_so() {
+    let missing =
+        load(&Origin { file: Some("/nowhere/roomcast.toml".into()), env: BTreeMap::new() }).unwrap_err();
+    assert!(missing.to_string().contains("cannot be read"), "{missing}");
+    let file = Toml::new("broken", "[server\nlisten = 3");
+    let broken = load(&file.origin(&[("ROOMCAST__NODE__NAME", "NO")])).unwrap_err();
+    assert_eq!(keys(&broken), ["", "node.name"]);
+}

@@ -37,6 +37,3 @@ pub(crate) use connect::{Connect, Entry};
 
 /// The reason why a socket disconnected, as socketioxide tells it.
 pub use socketioxide::socket::DisconnectReason;
-
-#[cfg(test)]
-mod tests;

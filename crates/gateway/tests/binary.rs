@@ -1,0 +1,67 @@
+//! The binary from outside: commands, exit codes, and that nothing is bound on a bad configuration.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::net::TcpListener;
+use std::process::{Command, Output};
+
+fn roomcast(arguments: &[&str], env: &[(&str, &str)]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_roomcast")).args(arguments).envs(env.iter().copied()).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[test]
+fn a_bad_configuration_exits_64_before_anything_is_bound() {
+    // The port is taken: a node that tried to bind it would fail with another code and message.
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let listen = taken.local_addr().unwrap().to_string();
+    let env = [("ROOMCAST__SERVER__LISTEN", listen.as_str()), ("ROOMCAST__SERVER__LISTN", "x")];
+    let output = roomcast(&["serve"], &env);
+    assert_eq!(output.status.code(), Some(64));
+    let message = text(&output.stderr);
+    assert!(message.contains("server.listn: unknown key (from ROOMCAST__SERVER__LISTN)"), "{message}");
+    assert!(message.contains("did you mean `listen`?") && !message.contains("cannot listen"), "{message}");
+}
+
+#[test]
+fn a_taken_port_exits_1_and_says_so() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let listen = taken.local_addr().unwrap().to_string();
+    let output = roomcast(&[], &[("ROOMCAST__SERVER__LISTEN", &listen)]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains(&format!("cannot listen on {listen}: ")));
+}
+
+#[test]
+fn config_commands() {
+    let sample = roomcast(&["config", "default"], &[]);
+    assert_eq!((sample.status.code(), text(&sample.stdout)), (Some(0), roomcast::config::sample()));
+
+    let file = std::env::temp_dir().join(format!("roomcast-binary-{}.toml", std::process::id()));
+    std::fs::write(&file, &sample.stdout).unwrap();
+    let path = file.to_str().unwrap();
+    assert_eq!(roomcast(&["config", "check", path], &[]).status.code(), Some(0));
+    let bad = roomcast(&["config", "check", path], &[("ROOMCAST__NODE__NAME", "BAD")]);
+    assert_eq!(bad.status.code(), Some(64));
+
+    let env = [("ROOMCAST__REDIS__URL", "redis://:secret@127.0.0.1:1")];
+    let printed = text(&roomcast(&["config", "print", "--config", path], &env).stdout);
+    assert!(printed.contains("redis://:***@127.0.0.1:1") && !printed.contains("secret"), "{printed}");
+    std::fs::remove_file(&file).unwrap();
+}
+
+#[test]
+fn wrong_usage_exits_64_and_help_0() {
+    assert_eq!(roomcast(&["fly"], &[]).status.code(), Some(64));
+    assert_eq!(roomcast(&["serve", "--confg", "x"], &[]).status.code(), Some(64));
+    assert_eq!(roomcast(&["--help"], &[]).status.code(), Some(0));
+}
+
+#[test]
+fn healthcheck_of_a_node_that_is_not_there_fails() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    assert_eq!(roomcast(&["healthcheck"], &[("ROOMCAST__SERVER__LISTEN", &free)]).status.code(), Some(1));
+}
