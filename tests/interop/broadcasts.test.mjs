@@ -104,6 +104,13 @@ for (const [name, sender] of Object.entries(SENDERS)) {
       await nothingElse("/chat", [ann, bob, eve]);
     });
 
+    test("a room that is undefined is nobody's, not everybody's", async () => {
+      const clients = await ours();
+      sender.of("/chat").to(undefined).emit("news", "lost");
+      sender.of("/chat").to([undefined, null]).emit("news", "lost");
+      await nothingElse("/chat", clients);
+    });
+
     test("sends to a single socket by its id", async () => {
       const [ann, bob, eve] = await ours();
       for (const client of [ann, bob, eve]) {

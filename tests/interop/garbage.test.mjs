@@ -56,7 +56,7 @@ async function allWell() {
   await nothingMore(...clients);
   for (const name of cluster.names) {
     assert.equal((await cluster.get(name, "/live")).status, 200);
-    assert.deepEqual((await cluster.get(name, "/ready")).json, { status: "ready" });
+    assert.equal((await cluster.get(name, "/ready")).json.status, "ready");
   }
 }
 

@@ -95,6 +95,15 @@ for (const [name, hand] of Object.entries(HANDS)) {
       assert.deepEqual(lobby.disconnects, []);
     });
 
+    test("a room that is undefined is nobody's, not everybody's", async () => {
+      const [ann, bob, eve] = await ours();
+      hand().in(undefined).socketsJoin("paris");
+      hand().in([undefined, null]).disconnectSockets();
+      // requests are in order: when these are done, so are those before
+      for (const client of [ann, bob, eve]) hand().in(client.id).socketsJoin("lyon");
+      for (const client of [ann, bob, eve]) await isIn(client, "lyon");
+    });
+
     test("disconnects a single socket by its id and closes its connection", async () => {
       const [ann, bob, eve] = await ours();
       const lobby = await bob.also("/");

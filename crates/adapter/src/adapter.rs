@@ -205,12 +205,12 @@ impl CoreAdapter<Emitter> for Adapter {
     /// The namespace exists at once; a client that came while Redis is slow or away would otherwise be told
     /// `Invalid namespace`, after which Socket.IO clients do not try again.
     fn init(self: Arc<Self>, on_success: impl FnOnce() + Send + 'static) {
-        self.bus.routes().add(self.namespace(), &self);
+        self.bus.routes().add(&self);
         on_success();
     }
 
     async fn close(&self) -> Result<(), Infallible> {
-        self.bus.routes().remove(self.namespace());
+        self.bus.routes().remove(self);
         Ok(())
     }
 

@@ -174,28 +174,62 @@ fn connection_info(settings: &RedisSettings) -> Result<ConnectionInfo, redis::Re
     Ok(settings.url.as_str().into_connection_info()?.set_tcp_settings(tcp))
 }
 
-/// Which adapter a channel belongs to.
+/// Which adapter a channel belongs to. Adapters are held weakly: each belongs to its namespace in socketioxide, and
+/// goes with it.
 pub(crate) struct Routes {
-    /// By namespace. Weak: an adapter belongs to its namespace in socketioxide, and goes with it.
-    adapters: RwLock<HashMap<String, Weak<Adapter>>>,
+    table: RwLock<Table>,
     changed: Notify,
     counters: Arc<Counters>,
 }
 
+#[derive(Default)]
+struct Table {
+    by_namespace: HashMap<String, Weak<Adapter>>,
+    /// By what was subscribed to: a pattern or a channel. Names of namespaces and rooms are not escaped on the bus, so
+    /// a channel's name alone does not tell where the namespace ends; Redis says which subscription it was.
+    by_subscription: HashMap<String, (Weak<Adapter>, Kind)>,
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Broadcast,
+    Request,
+    Response,
+}
+
+fn subscriptions(channels: &Channels) -> [(&String, Kind); 4] {
+    [
+        (&channels.pattern, Kind::Broadcast),
+        (&channels.request, Kind::Request),
+        (&channels.response, Kind::Response),
+        (&channels.own_response, Kind::Response),
+    ]
+}
+
 impl Routes {
     fn new(counters: Arc<Counters>) -> Self {
-        Self { adapters: RwLock::default(), changed: Notify::new(), counters }
+        Self { table: RwLock::default(), changed: Notify::new(), counters }
     }
 
-    pub(crate) fn add(&self, namespace: &str, adapter: &Arc<Adapter>) {
-        let mut adapters = self.adapters.write().unwrap_or_else(PoisonError::into_inner);
-        adapters.insert(namespace.to_owned(), Arc::downgrade(adapter));
-        drop(adapters);
+    pub(crate) fn add(&self, adapter: &Arc<Adapter>) {
+        {
+            let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
+            table.by_namespace.insert(adapter.namespace().to_owned(), Arc::downgrade(adapter));
+            for (name, kind) in subscriptions(adapter.channels()) {
+                table.by_subscription.insert(name.clone(), (Arc::downgrade(adapter), kind));
+            }
+        }
         self.changed.notify_one();
     }
 
-    pub(crate) fn remove(&self, namespace: &str) {
-        self.adapters.write().unwrap_or_else(PoisonError::into_inner).remove(namespace);
+    pub(crate) fn remove(&self, adapter: &Adapter) {
+        {
+            let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
+            table.by_namespace.remove(adapter.namespace());
+            for (name, _) in subscriptions(adapter.channels()) {
+                table.by_subscription.remove(name);
+            }
+        }
         self.changed.notify_one();
     }
 
@@ -209,24 +243,27 @@ impl Routes {
     }
 
     pub(crate) fn all(&self) -> Vec<Arc<Adapter>> {
-        let adapters = self.adapters.read().unwrap_or_else(PoisonError::into_inner);
-        adapters.values().filter_map(Weak::upgrade).collect()
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        table.by_namespace.values().filter_map(Weak::upgrade).collect()
     }
 
     fn adapter(&self, namespace: &str) -> Option<Arc<Adapter>> {
-        self.adapters.read().unwrap_or_else(PoisonError::into_inner).get(namespace).and_then(Weak::upgrade)
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        table.by_namespace.get(namespace).and_then(Weak::upgrade)
     }
 
     /// Gives a message from the bus to whom it belongs. Bytes that make no sense are counted and forgotten.
     pub(crate) fn dispatch(&self, message: &Msg) {
         Counters::add(&self.counters.received, 1);
         let (channel, payload) = (message.get_channel_name(), message.get_payload_bytes());
-        let Some((adapter, kind)) = self.find(channel, message.from_pattern()) else {
+        let pattern: Option<String> = if message.from_pattern() { message.get_pattern().ok() } else { None };
+        let Some((adapter, kind)) = self.find(pattern.as_deref().unwrap_or(channel)) else {
             return;
         };
         let result = match kind {
             Kind::Broadcast => inbound::broadcast(&adapter, channel, payload),
             Kind::Request => serve::request(&adapter, self, payload),
+            // Nobody here asks yet.
             Kind::Response => Ok(()),
         };
         if let Err(error) = result {
@@ -235,28 +272,9 @@ impl Routes {
         }
     }
 
-    /// A namespace and a room can be one text with another namespace (`/a` with room `b#…`), so the longest match
-    /// is not enough: the pattern that matched decides, and the message's own `nsp` is checked after that.
-    fn find(&self, channel: &str, by_pattern: bool) -> Option<(Arc<Adapter>, Kind)> {
-        let adapters = self.adapters.read().unwrap_or_else(PoisonError::into_inner);
-        adapters.values().filter_map(Weak::upgrade).find_map(|adapter| {
-            let channels = adapter.channels();
-            let kind = if by_pattern {
-                channels.room_of(channel).map(|_| Kind::Broadcast)
-            } else if channel == channels.request {
-                Some(Kind::Request)
-            } else if channel == channels.response || channel == channels.own_response {
-                Some(Kind::Response)
-            } else {
-                None
-            };
-            kind.map(|kind| (Arc::clone(&adapter), kind))
-        })
+    fn find(&self, subscription: &str) -> Option<(Arc<Adapter>, Kind)> {
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        let (adapter, kind) = table.by_subscription.get(subscription)?;
+        Some((adapter.upgrade()?, *kind))
     }
-}
-
-enum Kind {
-    Broadcast,
-    Request,
-    Response,
 }

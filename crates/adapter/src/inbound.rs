@@ -11,6 +11,10 @@ use crate::wire::{WireError, broadcast, to_json};
 /// Delivers what another server published on `channel`.
 pub(crate) fn broadcast(adapter: &Adapter, channel: &str, payload: &[u8]) -> Result<(), WireError> {
     let counters = adapter.bus().counters_ref();
+    // The bus gives back what this adapter published; it has been delivered here already.
+    if broadcast::sender(payload) == Some(adapter.uid()) {
+        return Ok(());
+    }
     // The channel names the room when there is only one: if nobody is in it, that is all there is to do.
     let room = adapter.channels().room_of(channel).unwrap_or_default();
     if !room.is_empty() && adapter.members(room) == 0 {
@@ -18,9 +22,6 @@ pub(crate) fn broadcast(adapter: &Adapter, channel: &str, payload: &[u8]) -> Res
         return Ok(());
     }
     let message = broadcast::decode(payload)?;
-    if message.uid == adapter.uid() {
-        return Ok(());
-    }
     if message.packet.namespace != Some(adapter.namespace()) {
         counters.dropped(Dropped::OtherNamespace, 1);
         return Ok(());

@@ -1,5 +1,5 @@
-//! From the TCP socket to the Socket.IO service: accepting connections, their limits, and the codes that tell why a
-//! client was refused.
+//! From the TCP socket to the Socket.IO service: accepting connections, their limits, the codes that tell why a
+//! client was refused, and repairs to what the Engine.IO library sends ([`eio3`]).
 //!
 //! `axum::serve` hides hyper's settings and sets no timer, so that a client which never finishes its request head
 //! holds a connection for ever; hence the accept loop of our own ([`Server`]). What is not here yet: limits per
@@ -16,6 +16,7 @@
 //! ```
 
 mod code;
+pub mod eio3;
 mod held;
 mod refuse;
 mod server;

@@ -183,7 +183,9 @@ impl GatewayBuilder {
             bus: bus.clone(),
             metrics,
         };
-        let router = http::router(Arc::new(shared), settings.server.demo).layer(layer);
+        let router = http::router(Arc::new(shared), settings.server.demo)
+            .layer(layer)
+            .layer(axum::middleware::from_fn(roomcast_edge::eio3::repair));
         Ok(Gateway { settings, router, bus, stats })
     }
 }

@@ -73,6 +73,16 @@ pub fn encode(
     Ok(out)
 }
 
+/// Who sent a broadcast, without reading any further; `None` if that much is malformed.
+#[must_use]
+pub fn sender(bytes: &[u8]) -> Option<&str> {
+    let mut reader = Reader::new(bytes);
+    match reader.token() {
+        Ok(Token::Array(_)) => reader.str("uid").ok(),
+        _ => None,
+    }
+}
+
 /// Decodes a broadcast.
 ///
 /// # Errors

@@ -180,15 +180,17 @@ fn decode_text(bytes: &[u8]) -> Result<Envelope<'static>, WireError> {
     let text: Text = serde_json::from_slice(bytes).map_err(|err| WireError::Json(err.to_string()))?;
     let Text { uid, request_id, r#type: kind, opts, rooms, sid, room, close, data } = text;
     let rooms = rooms.unwrap_or_default();
+    // Rooms to join or leave, unlike rooms to address, can just be left out.
+    let readable = || rooms.iter().filter(|room| *room != lenient::UNREADABLE).cloned().collect();
     let close = close.unwrap_or(false);
     // The present form has `opts`, that of older versions names one socket.
     let kind = kind.ok_or(WireError::Shape("request type"))?;
     let request = match (kind, opts.map(Target::from), sid, room) {
-        (0, ..) => Request::Sockets(rooms.into()),
+        (0, ..) => Request::Sockets(rooms.clone().into()),
         (1, ..) => Request::AllRooms,
-        (2, Some(target), ..) => Request::Join(target, rooms),
+        (2, Some(target), ..) => Request::Join(target, readable()),
         (2, None, Some(sid), Some(room)) => Request::JoinOne(sid, room),
-        (3, Some(target), ..) => Request::Leave(target, rooms),
+        (3, Some(target), ..) => Request::Leave(target, readable()),
         (3, None, Some(sid), Some(room)) => Request::LeaveOne(sid, room),
         (4, Some(target), ..) => Request::Disconnect(target, close),
         (4, None, Some(sid), _) => Request::DisconnectOne(sid, close),

@@ -6,9 +6,9 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt, StreamExt};
-use roomcast::Gateway;
 use roomcast::config::Settings;
 use roomcast::sockets::{Emitter, Namespace};
+use roomcast::{Gateway, GatewayBuilder};
 use roomcast_adapter::Bus;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -36,9 +36,7 @@ pub fn settings() -> Settings {
 
 impl Node {
     pub fn start(settings: Settings, namespaces: Vec<Namespace>) -> Self {
-        let builder = namespaces
-            .into_iter()
-            .fold(Gateway::builder(settings), |builder, namespace| builder.namespace(namespace));
+        let builder = namespaces.into_iter().fold(Gateway::builder(settings), GatewayBuilder::namespace);
         let listening = builder.build().unwrap().bind().unwrap();
         let address = listening.address();
         let (bus, emitter) = (listening.gateway().bus().clone(), listening.gateway().emitter());
