@@ -20,14 +20,14 @@ fn main() {
 }
 
 fn demo(source: &Path, target: &Path) -> io::Result<()> {
-    for watched in ["src", "package-lock.json", "dist"] {
+    for watched in ["src", "package-lock.json", "build.js", "dist"] {
         println!("cargo::rerun-if-changed={}", source.join(watched).display());
     }
     let built = || FILES.iter().all(|file| source.join("dist").join(file).is_file());
-    if !built() {
+    if !built() || is_stale(source)? {
         npm(source, &["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
             .and_then(|()| npm(source, &["run", "build"]))
-            .unwrap_or_else(|reason| println!("cargo::warning=the demo page was not built: {reason}"));
+            .unwrap_or_else(|reason| println!("cargo::warning=the demo page could not be built: {reason}"));
     }
     fs::create_dir_all(target)?;
     for file in FILES {
@@ -40,6 +40,17 @@ fn demo(source: &Path, target: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether a source is newer than what was built from it.
+fn is_stale(source: &Path) -> io::Result<bool> {
+    let built = source.join("dist/app.js").metadata()?.modified()?;
+    for entry in fs::read_dir(source.join("src"))? {
+        if entry?.metadata()?.modified()? > built {
+            return Ok(true);
+        }
+    }
+    Ok(source.join("package-lock.json").metadata()?.modified()? > built)
 }
 
 fn npm(dir: &Path, arguments: &[&str]) -> Result<(), String> {

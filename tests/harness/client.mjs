@@ -12,14 +12,11 @@ export const TRANSPORTS = {
   upgrade: ["polling", "websocket"],
 };
 
-/**
- * Connects and waits until the transport is the one that was asked for: with "upgrade" the client has begun on
- * polling and is on websocket now.
- */
-export async function connect(url, { transport = "websocket", namespace = "/", pin, eio3 = false, ...options } = {}) {
+/** Begins to connect and does not wait for it. */
+export function dial(url, { transport = "websocket", namespace = "/", pin, eio3 = false, ...options } = {}) {
   const extraHeaders = pin ? { cookie: `roomcast=${pin}` } : undefined;
-  const dial = eio3 ? ioV2 : io;
-  const socket = dial(url.replace(/\/$/, "") + namespace, {
+  const stock = eio3 ? ioV2 : io;
+  const socket = stock(url.replace(/\/$/, "") + namespace, {
     transports: TRANSPORTS[transport],
     forceNew: true,
     reconnection: false,
@@ -30,7 +27,15 @@ export async function connect(url, { transport = "websocket", namespace = "/", p
     ...(eio3 && pin && { transportOptions: { polling: { extraHeaders }, websocket: { extraHeaders } } }),
     ...options,
   });
-  const client = new Client(socket, { transport, eio3 });
+  return new Client(socket, { transport, eio3 });
+}
+
+/**
+ * Connects and waits until the transport is the one that was asked for: with "upgrade" the client has begun on
+ * polling and is on websocket now.
+ */
+export async function connect(url, options) {
+  const client = dial(url, options);
   try {
     await client.connected();
     await client.onTransport();

@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process";
 import { createClient } from "redis";
 import { Emitter } from "@socket.io/redis-emitter";
-import { kill } from "./scripts.mjs";
+import { alive, kill } from "./scripts.mjs";
 import { until } from "./deadline.mjs";
 
 /** A client of the cluster's Redis, closed with the cluster. */
@@ -40,4 +40,14 @@ export async function takeAway(cluster) {
     cluster.accompaniedBy(() => kill(successor.pid));
     cluster.redis.pid = successor.pid;
   };
+}
+
+/** Stops the cluster's Redis in its tracks, with all its connections open; the function that it gives lets it go on. */
+export function stall(cluster) {
+  const { pid } = cluster.redis;
+  process.kill(pid, "SIGSTOP");
+  const goOn = () => process.kill(pid, "SIGCONT");
+  // whoever fails in between: a stopped process does not end when it is asked to
+  cluster.accompaniedBy(() => alive(pid) && goOn());
+  return goOn;
 }

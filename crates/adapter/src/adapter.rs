@@ -108,12 +108,19 @@ impl Adapter {
 
     /// Makes the chosen sockets of this node join rooms.
     pub(crate) fn join_here(&self, opts: BroadcastOptions, rooms: impl RoomParam) {
+        // socketioxide would make the room even if nobody is to join it, and never remove it.
+        if self.local.sockets(opts.clone()).is_empty() {
+            return;
+        }
         self.local.add_sockets(opts, rooms);
         self.room_changes.fetch_add(1, Ordering::Release);
     }
 
     /// Makes the chosen sockets of this node leave rooms.
     pub(crate) fn leave_here(&self, opts: BroadcastOptions, rooms: impl RoomParam) {
+        if self.local.sockets(opts.clone()).is_empty() {
+            return;
+        }
         self.local.del_sockets(opts, rooms);
         self.room_changes.fetch_add(1, Ordering::Release);
     }

@@ -1,28 +1,34 @@
 //! What connects the nodes: one [`Bus`] per node, shared by the adapters of all its namespaces.
 
-use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::sync::Arc;
 
 use deadpool_redis::{Manager, Pool};
 use redis::io::tcp::TcpSettings;
-use redis::{Client, ConnectionInfo, IntoConnectionInfo, Msg, ProtocolVersion};
-use tokio::sync::{Notify, watch};
+use redis::{AsyncConnectionConfig, Client, ConnectionInfo, ProtocolVersion};
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use crate::adapter::Adapter;
 use crate::counters::{CounterSnapshot, Counters};
 use crate::outbox::Outbox;
+use crate::publisher;
+use crate::routes::Routes;
 use crate::settings::RedisSettings;
-use crate::status::{BusState, BusStatus};
+use crate::status::{Board, BusState, BusStatus};
 use crate::subscriber::Subscriber;
 use crate::wire::channel::Channels;
-use crate::{inbound, publisher, serve};
+
+/// One connection publishes; the other is for what is asked beside it.
+const POOL_SIZE: usize = 2;
 
 /// Settings that cannot work.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BusError {
+    /// The Redis URL has another scheme.
+    #[error("the redis URL must begin with redis://")]
+    Scheme,
     /// The Redis URL or its parts make no sense.
     #[error("invalid redis settings: {0}")]
     Settings(#[from] redis::RedisError),
@@ -42,7 +48,7 @@ struct Inner {
     prefix: String,
     routes: Arc<Routes>,
     counters: Arc<Counters>,
-    status: watch::Receiver<BusStatus>,
+    board: Arc<Board>,
     outbox: Option<Arc<Outbox>>,
     tasks: Vec<AbortHandle>,
 }
@@ -59,14 +65,13 @@ impl Bus {
     /// No other nodes: everything stays in this process.
     #[must_use]
     pub fn memory() -> Self {
-        let (_, status) = watch::channel(BusStatus::new(BusState::Memory, None));
         let counters = Arc::<Counters>::default();
         Self {
             inner: Arc::new(Inner {
                 prefix: String::new(),
                 routes: Arc::new(Routes::new(Arc::clone(&counters))),
                 counters,
-                status,
+                board: Arc::new(Board::new(BusState::Memory)),
                 outbox: None,
                 tasks: Vec::new(),
             }),
@@ -80,10 +85,14 @@ impl Bus {
     /// [`BusError`] if the settings cannot work; an unreachable Redis is no error but a [`status`](Self::status).
     pub fn redis(settings: &RedisSettings) -> Result<Self, BusError> {
         let info = connection_info(settings)?;
+        // The library's own limits (500 ms for an answer) would repeat batches that a busy Redis has taken.
+        let limits = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(settings.timeout))
+            .set_response_timeout(Some(settings.timeout));
         // Publishing needs no pushes, and RESP2 works with whatever stands between us and Redis.
-        let manager = Manager::new(info.clone())?;
+        let manager = Manager::new_with_config(info.clone(), limits)?;
         let pool = Pool::builder(manager)
-            .max_size(settings.pool_size.max(1))
+            .max_size(POOL_SIZE)
             .wait_timeout(Some(settings.timeout))
             .create_timeout(Some(settings.timeout))
             .recycle_timeout(Some(settings.timeout))
@@ -95,27 +104,33 @@ impl Bus {
         let counters = Arc::<Counters>::default();
         let routes = Arc::new(Routes::new(Arc::clone(&counters)));
         let outbox = Arc::new(Outbox::new(settings, Arc::clone(&counters)));
-        let (sender, status) = watch::channel(BusStatus::new(BusState::Connecting, None));
+        let board = Arc::new(Board::new(BusState::Connecting));
         let subscriber = Subscriber {
             client,
             routes: Arc::clone(&routes),
             counters: Arc::clone(&counters),
-            status: sender,
+            board: Arc::clone(&board),
             timeout: settings.timeout,
             ping_interval: settings.ping_interval,
         };
         let tasks = vec![
             tokio::spawn(subscriber.run()).abort_handle(),
-            tokio::spawn(publisher::run(Arc::clone(&outbox), pool, Arc::clone(&counters))).abort_handle(),
+            tokio::spawn(publisher::run(
+                Arc::clone(&outbox),
+                pool,
+                Arc::clone(&counters),
+                Arc::clone(&board),
+            ))
+            .abort_handle(),
         ];
         let prefix = settings.prefix.clone();
-        Ok(Self { inner: Arc::new(Inner { prefix, routes, counters, status, outbox: Some(outbox), tasks }) })
+        Ok(Self { inner: Arc::new(Inner { prefix, routes, counters, board, outbox: Some(outbox), tasks }) })
     }
 
     /// The state of the connection, to read or to watch.
     #[must_use]
     pub fn status(&self) -> watch::Receiver<BusStatus> {
-        self.inner.status.clone()
+        self.inner.board.status()
     }
 
     /// The numbers of now.
@@ -161,120 +176,15 @@ impl Bus {
 
 impl fmt::Debug for Bus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Bus").field("status", &*self.inner.status.borrow()).finish_non_exhaustive()
+        f.debug_struct("Bus").field("status", &*self.inner.board.status().borrow()).finish_non_exhaustive()
     }
 }
 
-fn connection_info(settings: &RedisSettings) -> Result<ConnectionInfo, redis::RedisError> {
+fn connection_info(settings: &RedisSettings) -> Result<ConnectionInfo, BusError> {
     let keepalive = socket2::TcpKeepalive::new().with_time(settings.ping_interval);
     let tcp = TcpSettings::default()
         .set_nodelay(true)
         .set_keepalive(keepalive)
         .set_user_timeout(settings.timeout.saturating_mul(2));
-    Ok(settings.url.as_str().into_connection_info()?.set_tcp_settings(tcp))
-}
-
-/// Which adapter a channel belongs to. Adapters are held weakly: each belongs to its namespace in socketioxide, and
-/// goes with it.
-pub(crate) struct Routes {
-    table: RwLock<Table>,
-    changed: Notify,
-    counters: Arc<Counters>,
-}
-
-#[derive(Default)]
-struct Table {
-    by_namespace: HashMap<String, Weak<Adapter>>,
-    /// By what was subscribed to: a pattern or a channel. Names of namespaces and rooms are not escaped on the bus, so
-    /// a channel's name alone does not tell where the namespace ends; Redis says which subscription it was.
-    by_subscription: HashMap<String, (Weak<Adapter>, Kind)>,
-}
-
-#[derive(Clone, Copy)]
-enum Kind {
-    Broadcast,
-    Request,
-    Response,
-}
-
-fn subscriptions(channels: &Channels) -> [(&String, Kind); 4] {
-    [
-        (&channels.pattern, Kind::Broadcast),
-        (&channels.request, Kind::Request),
-        (&channels.response, Kind::Response),
-        (&channels.own_response, Kind::Response),
-    ]
-}
-
-impl Routes {
-    fn new(counters: Arc<Counters>) -> Self {
-        Self { table: RwLock::default(), changed: Notify::new(), counters }
-    }
-
-    pub(crate) fn add(&self, adapter: &Arc<Adapter>) {
-        {
-            let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
-            table.by_namespace.insert(adapter.namespace().to_owned(), Arc::downgrade(adapter));
-            for (name, kind) in subscriptions(adapter.channels()) {
-                table.by_subscription.insert(name.clone(), (Arc::downgrade(adapter), kind));
-            }
-        }
-        self.changed.notify_one();
-    }
-
-    pub(crate) fn remove(&self, adapter: &Adapter) {
-        {
-            let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
-            table.by_namespace.remove(adapter.namespace());
-            for (name, _) in subscriptions(adapter.channels()) {
-                table.by_subscription.remove(name);
-            }
-        }
-        self.changed.notify_one();
-    }
-
-    /// Resolves when a namespace came or went since this was called.
-    pub(crate) fn changed(&self) -> impl Future<Output = ()> + '_ {
-        self.changed.notified()
-    }
-
-    pub(crate) fn channels(&self) -> Vec<Channels> {
-        self.all().iter().map(|adapter| adapter.channels().clone()).collect()
-    }
-
-    pub(crate) fn all(&self) -> Vec<Arc<Adapter>> {
-        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
-        table.by_namespace.values().filter_map(Weak::upgrade).collect()
-    }
-
-    fn adapter(&self, namespace: &str) -> Option<Arc<Adapter>> {
-        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
-        table.by_namespace.get(namespace).and_then(Weak::upgrade)
-    }
-
-    /// Gives a message from the bus to whom it belongs. Bytes that make no sense are counted and forgotten.
-    pub(crate) fn dispatch(&self, message: &Msg) {
-        Counters::add(&self.counters.received, 1);
-        let (channel, payload) = (message.get_channel_name(), message.get_payload_bytes());
-        let pattern: Option<String> = if message.from_pattern() { message.get_pattern().ok() } else { None };
-        let Some((adapter, kind)) = self.find(pattern.as_deref().unwrap_or(channel)) else {
-            return;
-        };
-        let result = match kind {
-            Kind::Broadcast => inbound::broadcast(&adapter, channel, payload),
-            Kind::Request => serve::request(&adapter, self, payload),
-            // Nobody here asks yet.
-            Kind::Response => Ok(()),
-        };
-        if let Err(error) = result {
-            Counters::add(&self.counters.undecodable, 1);
-            tracing::debug!(%error, bytes = payload.len(), "undecodable message on the bus");
-        }
-    }
-
-    fn find(&self, subscription: &str) -> Option<(Arc<Adapter>, Kind)> {
-        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
-        let (adapter, kind) = table.by_subscription.get(subscription)?;
-        Some((adapter.upgrade()?, *kind))
-    }
+    Ok(settings.connection_info()?.set_tcp_settings(tcp))
 }

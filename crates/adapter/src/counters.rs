@@ -14,14 +14,22 @@ pub enum Dropped {
     OutboxFull,
     /// To the bus: it waited in the outbox for too long.
     OutboxAge,
+    /// To the bus: Redis refused it, for example for want of permission on the channel.
+    Rejected,
     /// To a local client: its queue was full or its connection gone.
     ClientQueue,
 }
 
 impl Dropped {
     /// All reasons.
-    pub const ALL: [Self; 5] =
-        [Self::Unwanted, Self::OtherNamespace, Self::OutboxFull, Self::OutboxAge, Self::ClientQueue];
+    pub const ALL: [Self; 6] = [
+        Self::Unwanted,
+        Self::OtherNamespace,
+        Self::OutboxFull,
+        Self::OutboxAge,
+        Self::Rejected,
+        Self::ClientQueue,
+    ];
 
     /// The reason as a metric label.
     #[must_use]
@@ -31,6 +39,7 @@ impl Dropped {
             Self::OtherNamespace => "other_namespace",
             Self::OutboxFull => "outbox_full",
             Self::OutboxAge => "outbox_age",
+            Self::Rejected => "rejected",
             Self::ClientQueue => "client_queue",
         }
     }

@@ -23,7 +23,7 @@
 //!
 //! The way of an event: [`Adapter::emit`] encodes it once for the bus (module [`wire`]) and hands it to the outbox
 //! (`outbox`), from which one task publishes (`publisher`); then it goes to the local clients. What other servers
-//! publish arrives in `subscriber`, is dispatched by `bus` to the namespace's adapter, and handled in `inbound`
+//! publish arrives in `subscriber`, is given by `routes` to the namespace's adapter, and handled in `inbound`
 //! (broadcasts) or `serve` (requests).
 //!
 //! [socketioxide]: https://docs.rs/socketioxide
@@ -35,6 +35,7 @@ mod counters;
 mod inbound;
 mod outbox;
 mod publisher;
+mod routes;
 mod serve;
 mod settings;
 mod status;

@@ -67,6 +67,11 @@ impl Outbox {
     /// Appends a message; the oldest ones go if there is no room.
     pub(crate) fn push(&self, channel: String, payload: Vec<u8>) {
         let message = Message { channel, payload: payload.into(), at: Instant::now() };
+        // One that can never fit must not push out the others.
+        if message.size() > self.max_bytes {
+            self.counters.dropped(Dropped::OutboxFull, 1);
+            return;
+        }
         let mut lost = 0;
         {
             let mut queue = self.lock();
@@ -86,19 +91,19 @@ impl Outbox {
         self.filled.notify_one();
     }
 
-    /// Waits for messages and takes up to `max` into flight, without removing them.
-    pub(crate) async fn batch(&self, max: usize) -> Vec<Message> {
+    /// Waits until there is a message.
+    pub(crate) async fn filled(&self) {
         loop {
-            let waiting = self.filled.notified();
-            let batch = self.take_batch(max);
-            if !batch.is_empty() {
-                return batch;
+            let filled = self.filled.notified();
+            if !self.lock().messages.is_empty() {
+                return;
             }
-            waiting.await;
+            filled.await;
         }
     }
 
-    fn take_batch(&self, max: usize) -> Vec<Message> {
+    /// Takes up to `max` messages into flight, without removing them. Those that are too old are given up first.
+    pub(crate) fn batch(&self, max: usize) -> Vec<Message> {
         let mut expired = 0;
         let mut queue = self.lock();
         queue.in_flight = 0;
@@ -149,39 +154,42 @@ mod tests {
         batch.iter().map(|message| &message.payload[..]).collect()
     }
 
-    #[tokio::test]
-    async fn keeps_order_and_gives_up_the_oldest() {
+    #[test]
+    fn keeps_order_and_gives_up_the_oldest() {
         let outbox = outbox(3, 1000, Duration::from_secs(60));
         for payload in [b"1", b"2", b"3", b"4"] {
             outbox.push("c".into(), payload.to_vec());
         }
-        assert_eq!(payloads(&outbox.batch(2).await), [b"2", b"3"]);
+        assert_eq!(payloads(&outbox.batch(2)), [b"2", b"3"]);
         outbox.confirm();
-        assert_eq!(payloads(&outbox.batch(9).await), [b"4"]);
+        assert_eq!(payloads(&outbox.batch(9)), [b"4"]);
         assert_eq!(outbox.counters.snapshot().dropped(Dropped::OutboxFull), 1);
     }
 
-    #[tokio::test]
-    async fn what_is_in_flight_is_sent_again_after_a_failure_and_not_given_up() {
+    #[test]
+    fn what_is_in_flight_is_sent_again_after_a_failure_and_not_given_up() {
         let outbox = outbox(2, 1000, Duration::from_secs(60));
         outbox.push("c".into(), b"1".to_vec());
         outbox.push("c".into(), b"2".to_vec());
-        assert_eq!(payloads(&outbox.batch(1).await), [b"1"]);
+        assert_eq!(payloads(&outbox.batch(1)), [b"1"]);
         outbox.push("c".into(), b"3".to_vec());
-        assert_eq!(payloads(&outbox.batch(9).await), [b"1", b"3"]);
+        assert_eq!(payloads(&outbox.batch(9)), [b"1", b"3"]);
     }
 
-    #[tokio::test]
-    async fn bytes_and_age_are_limits_too() {
+    #[test]
+    fn bytes_and_age_are_limits_too() {
         let small = outbox(100, 5, Duration::from_secs(60));
         small.push("c".into(), b"12".to_vec());
         small.push("c".into(), b"34".to_vec());
-        assert_eq!(payloads(&small.batch(9).await), [b"34"]);
+        assert_eq!(payloads(&small.batch(9)), [b"34"]);
         assert_eq!(small.depth(), (1, 3));
+        small.push("c".into(), b"too large".to_vec());
+        assert_eq!(small.depth(), (1, 3));
+        assert_eq!(small.counters.snapshot().dropped(Dropped::OutboxFull), 2);
 
         let old = outbox(100, 1000, Duration::ZERO);
         old.push("c".into(), b"1".to_vec());
-        assert!(old.take_batch(9).is_empty());
+        assert!(old.batch(9).is_empty());
         assert_eq!(old.counters.snapshot().dropped(Dropped::OutboxAge), 1);
         assert_eq!(old.depth(), (0, 0));
     }

@@ -1,5 +1,7 @@
 //! Requests of other servers and of emitters, carried out on this node's sockets.
 
+use std::time::Duration;
+
 use futures_util::StreamExt;
 use serde_json::value::RawValue;
 use serde_json::{Value as Json, json};
@@ -8,13 +10,17 @@ use socketioxide_core::{Sid, Value};
 use tracing::debug;
 
 use crate::adapter::{Adapter, own_room, to_rooms};
-use crate::bus::{Bus, Routes};
+use crate::bus::Bus;
 use crate::counters::Dropped;
 use crate::inbound;
+use crate::routes::Routes;
 use crate::wire::broadcast::Target;
 use crate::wire::request::{self, Request};
 use crate::wire::response::{self, Body};
 use crate::wire::{WireError, to_json};
+
+/// Longest wait for a client's acknowledgement that another server may ask for; each costs a task and an entry here.
+const LONGEST_ACK: Duration = Duration::from_secs(60);
 
 /// Carries a request out and answers it.
 pub(crate) fn request(adapter: &Adapter, routes: &Routes, payload: &[u8]) -> Result<(), WireError> {
@@ -116,7 +122,7 @@ fn details(adapter: &Adapter, sid: Sid) -> Json {
 
 /// Node waits for exactly one count from every server, then for that many acks.
 fn broadcast_with_ack(adapter: &Adapter, event: to_json::Json, target: Target, request_id: &str) {
-    let timeout = target.flags.timeout.map(std::time::Duration::from_millis);
+    let timeout = target.flags.timeout.map(|millis| Duration::from_millis(millis).min(LONGEST_ACK));
     let packet = inbound::packet(adapter, event);
     let (acks, count) = adapter.local().broadcast_with_ack(packet, options(target), timeout);
     let (bus, channel) = (adapter.bus(), &adapter.channels().response);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use redis::IntoConnectionInfo;
+use redis::{ConnectionInfo, IntoConnectionInfo};
 
 use crate::bus::BusError;
 
@@ -10,15 +10,13 @@ use crate::bus::BusError;
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct RedisSettings {
-    /// `redis://[user[:password]@]host[:port][/db]`.
+    /// `redis://[user[:password]@]host[:port][/db]`; no other scheme.
     pub url: String,
     /// Prefix of all channels; Node's adapters and emitters call it `key`. Default `socket.io`.
     pub prefix: String,
-    /// Connections in the pool that publishes. Default 4.
-    pub pool_size: usize,
     /// Longest wait for a connection to be set up, or for an answer. Default 5 s.
     pub timeout: Duration,
-    /// A subscriber connection that is silent for this long is asked for a sign of life. Default 5 s.
+    /// How often the subscriber connection is asked for a sign of life. Default 5 s.
     pub ping_interval: Duration,
     /// Most messages that wait to be published. Default 10 000.
     pub outbox_messages: usize,
@@ -35,7 +33,6 @@ impl RedisSettings {
         Self {
             url: url.into(),
             prefix: "socket.io".into(),
-            pool_size: 4,
             timeout: Duration::from_secs(5),
             ping_interval: Duration::from_secs(5),
             outbox_messages: 10_000,
@@ -47,10 +44,18 @@ impl RedisSettings {
     /// Whether the URL makes sense; Redis is not asked.
     ///
     /// # Errors
-    /// [`BusError::Settings`] if it does not.
+    /// [`BusError`] if it does not.
     pub fn check(&self) -> Result<(), BusError> {
-        self.url.as_str().into_connection_info()?;
+        self.connection_info()?;
         Ok(())
+    }
+
+    pub(crate) fn connection_info(&self) -> Result<ConnectionInfo, BusError> {
+        // The library also reads URLs of sockets, with the password in the query, where nobody would look for one.
+        if !self.url.starts_with("redis://") {
+            return Err(BusError::Scheme);
+        }
+        Ok(self.url.as_str().into_connection_info()?)
     }
 }
 

@@ -6,19 +6,20 @@ use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, Msg, PushInfo, PushKind, RedisError};
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tracing::{debug, info, warn};
 
 use crate::backoff::Backoff;
-use crate::bus::Routes;
 use crate::counters::Counters;
-use crate::status::{BusState, BusStatus};
+use crate::routes::Routes;
+use crate::status::Board;
+use crate::wire::channel::Channels;
 
 pub(crate) struct Subscriber {
     pub(crate) client: Client,
     pub(crate) routes: Arc<Routes>,
     pub(crate) counters: Arc<Counters>,
-    pub(crate) status: watch::Sender<BusStatus>,
+    pub(crate) board: Arc<Board>,
     pub(crate) timeout: Duration,
     pub(crate) ping_interval: Duration,
 }
@@ -39,17 +40,7 @@ impl Subscriber {
                     error
                 }
             };
-            self.status.send_modify(|status| {
-                let state = match status.state {
-                    BusState::Connecting => BusState::Connecting,
-                    _ => BusState::Degraded,
-                };
-                if status.state == state {
-                    status.reason = Some(error.to_string());
-                } else {
-                    *status = BusStatus::new(state, Some(error.to_string()));
-                }
-            });
+            self.board.deaf(error.to_string());
             backoff.wait().await;
         }
     }
@@ -86,7 +77,7 @@ impl Subscriber {
             }
             if std::mem::take(&mut first) {
                 Counters::add(&self.counters.connects, 1);
-                self.status.send_replace(BusStatus::new(BusState::Connected, None));
+                self.board.hears();
                 info!(namespaces = subscribed.len(), "subscribed to the bus");
             }
             tokio::select! {
@@ -107,11 +98,10 @@ impl Subscriber {
     async fn subscribe(
         &self,
         connection: &mut MultiplexedConnection,
-        subscribed: &mut Vec<crate::wire::channel::Channels>,
+        subscribed: &mut Vec<Channels>,
     ) -> Result<(), RedisError> {
         let wanted = self.routes.channels();
-        let known =
-            |list: &[crate::wire::channel::Channels], own: &str| list.iter().any(|c| c.own_response == own);
+        let known = |list: &[Channels], own: &str| list.iter().any(|c| c.own_response == own);
         for gone in subscribed.iter().filter(|channels| !known(&wanted, &channels.own_response)) {
             connection.punsubscribe(&gone.pattern).await?;
             connection.unsubscribe(&[&gone.request, &gone.response, &gone.own_response]).await?;

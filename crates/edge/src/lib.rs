@@ -1,5 +1,5 @@
-//! From the TCP socket to the Socket.IO service: accepting connections, their limits, the codes that tell why a
-//! client was refused, and repairs to what the Engine.IO library sends ([`eio3`]).
+//! From the TCP socket to the Socket.IO service: accepting connections, limits on them and on
+//! sessions, and repairs to what the Engine.IO library sends ([`eio3`]).
 //!
 //! `axum::serve` hides hyper's settings and sets no timer, so that a client which never finishes its request head
 //! holds a connection for ever; hence the accept loop of our own ([`Server`]). What is not here yet: limits per
@@ -15,13 +15,14 @@
 //! # Ok(()) }
 //! ```
 
-mod code;
 pub mod eio3;
 mod held;
 mod refuse;
 mod server;
+mod sessions;
 mod stats;
 
-pub use code::{Code, Where};
+pub use refuse::SERVER_FULL;
 pub use server::{BindError, Peer, Server, ServerSettings};
+pub use sessions::Sessions;
 pub use stats::{Stats, StatsSnapshot};

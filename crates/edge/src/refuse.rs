@@ -1,23 +1,24 @@
-//! The answer to a connection that is one too many. An HTTP answer, not a closed socket: Socket.IO clients come back
-//! by themselves after it.
+//! The answer to a client that is one too many. An HTTP answer, not a closed socket: Socket.IO clients come back by
+//! themselves after it.
 
 use std::convert::Infallible;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{Response, StatusCode, header};
-use http_body_util::Full;
+use axum::body::Body;
+use axum::response::Response;
+use http::{HeaderValue, StatusCode, header};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 
-use crate::code::Code;
+/// The code in the answer's body.
+pub const SERVER_FULL: &str = "server_full";
 
 /// Seconds after which a refused client may try again.
-const RETRY_AFTER: &str = "5";
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
 
 /// Reads one request and answers it with 503.
-pub(crate) async fn server_full(stream: TcpStream, patience: Duration) {
+pub(crate) async fn connection(stream: TcpStream, patience: Duration) {
     let service = service_fn(|_| async { Ok::<_, Infallible>(answer()) });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
@@ -28,16 +29,13 @@ pub(crate) async fn server_full(stream: TcpStream, patience: Duration) {
     let _ = tokio::time::timeout(patience, connection).await;
 }
 
-fn answer() -> Response<Full<Bytes>> {
-    let body = format!(
-        "{{\"code\":\"{}\",\"message\":\"too many connections, come back later\"}}",
-        Code::ServerFull
-    );
-    let mut response = Response::new(Full::new(Bytes::from(body)));
+pub(crate) fn answer() -> Response {
+    let body = format!("{{\"code\":\"{SERVER_FULL}\",\"message\":\"the node is full, come back later\"}}");
+    let mut response = Response::new(Body::from(body));
     *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     let headers = response.headers_mut();
-    headers.insert(header::RETRY_AFTER, header::HeaderValue::from_static(RETRY_AFTER));
-    headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
-    headers.insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
+    headers.insert(header::RETRY_AFTER, RETRY_AFTER);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }

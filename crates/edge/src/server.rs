@@ -133,7 +133,7 @@ impl Server {
                     if let Ok(permit) = Arc::clone(&refusals).try_acquire_owned() {
                         let patience = self.settings.header_timeout;
                         tokio::spawn(async move {
-                            refuse::server_full(stream, patience).await;
+                            refuse::connection(stream, patience).await;
                             drop(permit);
                         });
                     }

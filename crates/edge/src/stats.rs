@@ -14,6 +14,7 @@ struct Inner {
     accepted: AtomicU64,
     open: AtomicU64,
     refused: AtomicU64,
+    sessions: AtomicU64,
 }
 
 /// The numbers at one moment.
@@ -23,8 +24,10 @@ pub struct StatsSnapshot {
     pub accepted: u64,
     /// Connections that are open.
     pub open: u64,
-    /// Connections refused because there were too many ([`Code::ServerFull`](crate::Code::ServerFull)).
+    /// Connections and sessions refused because there were too many ([`SERVER_FULL`](crate::SERVER_FULL)).
     pub refused: u64,
+    /// Engine.IO sessions that are open, over websocket or long-polling.
+    pub sessions: u64,
 }
 
 /// Counts a connection as open for as long as it lives.
@@ -40,6 +43,7 @@ impl Stats {
             accepted: read(&self.inner.accepted),
             open: read(&self.inner.open),
             refused: read(&self.inner.refused),
+            sessions: read(&self.inner.sessions),
         }
     }
 
@@ -49,8 +53,23 @@ impl Stats {
         Open(Arc::clone(&self.inner))
     }
 
+    pub(crate) fn session(&self) -> Session {
+        self.inner.sessions.fetch_add(1, Ordering::Relaxed);
+        Session(Arc::clone(&self.inner))
+    }
+
     pub(crate) fn refuse(&self) {
         self.inner.refused.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Counts a session as open for as long as it lives.
+#[derive(Debug)]
+pub(crate) struct Session(Arc<Inner>);
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.0.sessions.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use roomcast_adapter::Bus;
-use roomcast_edge::{Code, Stats, Where};
+use roomcast_edge::Stats;
 
+use crate::codes::{Code, Where};
 use crate::metrics::Metrics;
 
 /// `docs/codes.md`.
 #[must_use]
 pub fn codes() -> String {
     let mut out = String::from(
-        "# Codes\n\n<!-- Generated from crates/edge/src/code.rs; a test keeps it current. -->\n\n\
+        "# Codes\n\n<!-- Generated from crates/gateway/src/codes.rs; a test keeps it current. -->\n\n\
          Every way in which a client is refused. The texts are stable: clients may compare them, and metrics carry \
          them as the label `code` (`roomcast_refusals_total`, `roomcast_connections_refused_total`).\n\n\
          An event is refused in its acknowledgement, `{ok: false, code, message}`, and the connection stays. A client \
@@ -23,6 +24,7 @@ pub fn codes() -> String {
         let place = match code.place() {
             Where::Ack => "acknowledgement",
             Where::Http => "HTTP answer",
+            Where::Connect => "`connect_error`",
         };
         let _ = writeln!(out, "| `{code}` | {place} | {} |", code.meaning());
     }

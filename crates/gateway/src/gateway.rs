@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::middleware::{from_fn, from_fn_with_state};
 use roomcast_adapter::wire::uid;
 use roomcast_adapter::{Adapter, Bus, BusError};
-use roomcast_edge::{BindError, Server, ServerSettings, Stats};
+use roomcast_edge::{BindError, Server, ServerSettings, Sessions, Stats};
 use socketioxide::{ParserConfig, SocketIo};
 use tracing::info;
 
-use crate::config::{RedisSettings, Settings};
+use crate::config::{RedisSettings, Settings, is_namespace};
 use crate::http::{self, GIT_SHA, Shared, VERSION};
 use crate::metrics::Metrics;
 use crate::rules::{PatternError, Rules};
@@ -25,7 +26,7 @@ pub enum GatewayError {
     #[error("namespace `{0}` is declared twice")]
     DuplicateNamespace(String),
     /// A path that is no namespace.
-    #[error("`{0}` is no namespace: it must begin with `/`")]
+    #[error("`{0}` is no namespace: it begins with `/`, does not end with it, and has no `,` or `?`")]
     NamespacePath(String),
     /// A room pattern that is none; [`config::load`](crate::config::load) finds it earlier, and tells where.
     #[error(transparent)]
@@ -151,7 +152,7 @@ impl GatewayBuilder {
         let (layer, io) = socketio(&settings, &bus).build_layer();
 
         let add = |path: &str, handler: Box<dyn Handler>| {
-            if !path.starts_with('/') {
+            if !is_namespace(path) {
                 return Err(GatewayError::NamespacePath(path.to_owned()));
             }
             if bus.adapter(path).is_some() {
@@ -169,7 +170,8 @@ impl GatewayBuilder {
             Ok(())
         };
         for namespace in &settings.namespaces {
-            let rules = Rules::new(&settings.node.name, namespace, &metrics.namespace(&namespace.path))?;
+            let own = metrics.namespace(&namespace.path);
+            let rules = Rules::new(&settings.node.name, namespace, &own)?;
             add(&namespace.path, Box::new(rules))?;
         }
         for namespace in namespaces {
@@ -183,9 +185,11 @@ impl GatewayBuilder {
             bus: bus.clone(),
             metrics,
         };
+        let sessions = Sessions::new(&settings.socketio.path, settings.server.max_sessions, stats.clone());
         let router = http::router(Arc::new(shared), settings.server.demo)
             .layer(layer)
-            .layer(axum::middleware::from_fn(roomcast_edge::eio3::repair));
+            .layer(from_fn(roomcast_edge::eio3::repair))
+            .layer(from_fn_with_state(sessions, Sessions::limit));
         Ok(Gateway { settings, router, bus, stats })
     }
 }
@@ -196,7 +200,6 @@ fn bus(settings: &RedisSettings) -> Result<Bus, BusError> {
     }
     let mut redis = roomcast_adapter::RedisSettings::new(&settings.url);
     redis.prefix.clone_from(&settings.prefix);
-    redis.pool_size = settings.pool_size;
     redis.timeout = Duration::from_millis(settings.timeout_ms);
     redis.ping_interval = Duration::from_millis(settings.ping_interval_ms);
     redis.outbox_messages = settings.outbox_messages;

@@ -22,6 +22,7 @@
 //! (`relay`), then `roomcast_adapter`: `adapter` (to Redis and to the local clients) and, on the other nodes,
 //! `inbound`.
 
+pub mod codes;
 pub mod config;
 pub mod docs;
 mod gateway;

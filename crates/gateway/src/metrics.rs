@@ -11,7 +11,9 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::{Registry, Unit};
 use roomcast_adapter::{Bus, BusState, Dropped};
-use roomcast_edge::{Code, Stats, Where};
+use roomcast_edge::Stats;
+
+use crate::codes::{Code, Where};
 
 type Labels = Vec<(&'static str, String)>;
 
@@ -30,7 +32,7 @@ pub(crate) struct NamespaceMetrics {
     pub(crate) sockets: Gauge,
     namespace: String,
     events: Family<Labels, Counter>,
-    /// By the code's place in [`Code::ALL`].
+    /// By the code's place in [`Code::ALL`], which is its number.
     refusals: Arc<[Counter]>,
 }
 
@@ -39,10 +41,10 @@ impl Metrics {
         let mut registry = Registry::with_prefix("roomcast");
         let (sockets, events, refusals) = (Family::default(), Family::default(), Family::default());
         registry.register("sockets", "Sockets connected to a namespace of this node", sockets.clone());
-        registry.register("events", "Events of clients that a rule or handler accepted", events.clone());
+        registry.register("events", "Events of clients that a rule accepted", events.clone());
         registry.register(
             "refusals",
-            "Events of clients that were refused, by code (see codes.md)",
+            "Events and clients that were refused, by code (see codes.md)",
             refusals.clone(),
         );
         registry.register_collector(Box::new(BusCollector(bus.clone())));
@@ -55,10 +57,10 @@ impl Metrics {
         let refusal = |code: &Code| {
             let labels = vec![label(), ("code", code.as_str().to_owned())];
             // Codes of other places have no counter of a namespace: one that is not registered stands in.
-            if code.place() == Where::Ack {
-                self.refusals.get_or_create_owned(&labels)
-            } else {
+            if code.place() == Where::Http {
                 Counter::default()
+            } else {
+                self.refusals.get_or_create_owned(&labels)
             }
         };
         NamespaceMetrics {
@@ -87,9 +89,7 @@ impl NamespaceMetrics {
     }
 
     pub(crate) fn refused(&self, code: Code) {
-        if let Some(at) = Code::ALL.iter().position(|known| *known == code) {
-            self.refusals[at].inc();
-        }
+        self.refusals[code as usize].inc();
     }
 }
 
@@ -141,7 +141,7 @@ impl Collector for BusCollector {
         let mut dropped = encoder.encode_descriptor(
             "bus_dropped",
             "Messages that were not delivered: from the bus (unwanted, other_namespace), to the bus (outbox_full, \
-             outbox_age), to a local client (client_queue)",
+             outbox_age, rejected), to a local client (client_queue)",
             None,
             any.metric_type(),
         )?;
@@ -157,12 +157,14 @@ impl Collector for EdgeCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let now = self.0.snapshot();
         plain(&mut encoder, "connections", "Open TCP connections", None, &ConstGauge::new(now.open))?;
+        let sessions = ConstGauge::new(now.sessions);
+        plain(&mut encoder, "sessions", "Open Engine.IO sessions, over any transport", None, &sessions)?;
         let accepted = ConstCounter::new(now.accepted);
         plain(&mut encoder, "connections_accepted", "TCP connections accepted", None, &accepted)?;
         let counter = ConstCounter::new(now.refused);
         let mut refused = encoder.encode_descriptor(
             "connections_refused",
-            "TCP connections refused, by code (see codes.md)",
+            "TCP connections and sessions refused, by code (see codes.md)",
             None,
             counter.metric_type(),
         )?;

@@ -88,7 +88,8 @@ pub fn encode_ack(
     to_msgpack::write_str(&mut out, request_id);
     if let Some(json) = json {
         to_msgpack::write_str(&mut out, "packet");
-        to_msgpack::translate(json, attachments, &mut out)?;
+        // Only the first argument goes over the bus; the attachments may be those of others.
+        to_msgpack::translate_part(json, attachments, &mut out)?;
     }
     Ok(out)
 }

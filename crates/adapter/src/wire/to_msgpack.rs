@@ -18,6 +18,19 @@ use super::reader::{Reader, Token};
 /// # Errors
 /// [`WireError::Json`] and [`WireError::Placeholders`]; `out` then ends with an incomplete value.
 pub fn translate(json: &str, attachments: &VecDeque<Bytes>, out: &mut Vec<u8>) -> Result<(), WireError> {
+    if translate_part(json, attachments, out)? { Ok(()) } else { Err(WireError::Placeholders) }
+}
+
+/// The same for a part of a packet, whose other parts may have attachments of their own: `false` if some were not
+/// referred to.
+///
+/// # Errors
+/// As [`translate`].
+pub fn translate_part(
+    json: &str,
+    attachments: &VecDeque<Bytes>,
+    out: &mut Vec<u8>,
+) -> Result<bool, WireError> {
     let mut writer = Writer { out, attachments, used: vec![false; attachments.len()], misplaced: false };
     let mut deserializer = serde_json::Deserializer::from_str(json);
     let result = Value(&mut writer).deserialize(&mut deserializer).and_then(|()| deserializer.end());
@@ -25,7 +38,7 @@ pub fn translate(json: &str, attachments: &VecDeque<Bytes>, out: &mut Vec<u8>) -
         return Err(WireError::Placeholders);
     }
     result.map_err(|err| WireError::Json(err.to_string()))?;
-    if writer.used.iter().all(|used| *used) { Ok(()) } else { Err(WireError::Placeholders) }
+    Ok(writer.used.iter().all(|used| *used))
 }
 
 /// Appends a string.

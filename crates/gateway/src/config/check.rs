@@ -14,22 +14,31 @@ use super::settings::Settings;
 #[derive(Debug)]
 pub(super) enum Layer {
     File(String),
-    Environment,
+    /// The names of the variables.
+    Environment(Vec<String>),
 }
 
 pub(super) fn from_file(path: &Path) -> Layer {
     Layer::File(path.display().to_string())
 }
 
-pub(super) fn from_environment() -> Layer {
-    Layer::Environment
+pub(super) fn from_environment<'a>(names: impl Iterator<Item = &'a String>) -> Layer {
+    Layer::Environment(names.filter(|name| name.starts_with("ROOMCAST__")).cloned().collect())
 }
 
 impl Layer {
     fn source(&self, key: &str) -> String {
         match self {
             Self::File(path) => path.clone(),
-            Self::Environment => format!("ROOMCAST__{}", key.replace('.', "__").to_uppercase()),
+            Self::Environment(names) => {
+                // What is inside of a list was given by the variable that has the whole list.
+                let outer = key.split('[').next().unwrap_or(key);
+                let wanted = format!("ROOMCAST__{}", outer.replace('.', "__")).to_uppercase();
+                let upper = |name: &&String| name.to_uppercase();
+                let exact = names.iter().find(|name| upper(name) == wanted);
+                let below = || names.iter().find(|name| upper(name).starts_with(&format!("{wanted}__")));
+                exact.or_else(below).cloned().unwrap_or(wanted)
+            }
         }
     }
 }
@@ -71,7 +80,7 @@ impl Checker {
     ) -> Option<Json> {
         let schema = resolve(root, schema);
         let value = match (layer, value) {
-            (Layer::Environment, ValueKind::String(text)) => from_text(schema, text),
+            (Layer::Environment(_), ValueKind::String(text)) => from_text(schema, text),
             (_, value) => value,
         };
         self.sources.insert(key.to_owned(), layer.source(key));
@@ -93,7 +102,7 @@ impl Checker {
                 self.report(
                     key,
                     layer,
-                    format!("must be {article} {wanted}, not {}", describe(&other)),
+                    format!("must be {article} {wanted}, not {}", describe(&other, key)),
                     None,
                 );
                 None
@@ -205,8 +214,10 @@ fn stand_in(schema: &Json, path: &str) -> Json {
     }
 }
 
-fn describe(value: &ValueKind) -> String {
+fn describe(value: &ValueKind, key: &str) -> String {
     match value {
+        // It may be the URL, with a password, in the wrong place.
+        ValueKind::String(_) if key.starts_with("redis") => "a text".into(),
         ValueKind::Nil => "nothing".into(),
         ValueKind::Boolean(value) => format!("`{value}`"),
         ValueKind::I64(value) => format!("`{value}`"),

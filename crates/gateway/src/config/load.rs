@@ -20,16 +20,25 @@ pub struct Origin {
     pub file: Option<PathBuf>,
     /// The environment's variables; those that begin with `ROOMCAST__` count.
     pub env: BTreeMap<String, String>,
+    /// Names of variables of ours whose values are not UTF-8.
+    pub unreadable: Vec<String>,
 }
 
 impl Origin {
     /// This file, if any, and the environment of the process.
     #[must_use]
     pub fn of_process(file: Option<&Path>) -> Self {
-        // Variables that are not UTF-8 cannot be ours: all our keys and values are.
-        let text = |name: std::ffi::OsString| name.into_string().ok();
-        let env = std::env::vars_os().filter_map(|(name, value)| Some((text(name)?, text(value)?))).collect();
-        Self { file: file.map(Path::to_path_buf), env }
+        let mut origin = Self { file: file.map(Path::to_path_buf), ..Self::default() };
+        // Names that are not UTF-8 are not ours.
+        let ours = |name: &String| name.to_uppercase().starts_with("ROOMCAST__");
+        for (name, value) in std::env::vars_os() {
+            match (name.into_string(), value.into_string()) {
+                (Ok(name), Ok(value)) => _ = origin.env.insert(name, value),
+                (Ok(name), Err(_)) if ours(&name) => origin.unreadable.push(name),
+                _ => {}
+            }
+        }
+        origin
     }
 }
 
@@ -46,8 +55,14 @@ pub fn load(origin: &Origin) -> Result<Settings, Problems> {
             Err(problem) => checker.problems.push(problem),
         }
     }
+    checker.problems.extend(origin.unreadable.iter().map(|name| Problem {
+        key: String::new(),
+        source: name.clone(),
+        message: "is not UTF-8".into(),
+        hint: None,
+    }));
     match environment(&origin.env) {
-        Ok(values) => checker.lay(&mut tree, values, &check::from_environment()),
+        Ok(values) => checker.lay(&mut tree, values, &check::from_environment(origin.env.keys())),
         Err(problem) => checker.problems.push(problem),
     }
 
@@ -82,9 +97,14 @@ fn read_file(path: &Path) -> Result<Values, Problem> {
     let text = std::fs::read_to_string(path).map_err(|error| {
         problem(format!("cannot be read: {error}"), "`roomcast config default` prints a sample file")
     })?;
+    // The parser's own text would show the line, which may hold a password.
+    if let Err(error) = text.parse::<toml::Table>() {
+        let line = error.span().map_or(1, |span| text[..span.start].lines().count().max(1));
+        return Err(problem(format!("line {line}: {}", error.message()), "the file must be TOML 1.0"));
+    }
     File::from_str(&text, FileFormat::Toml)
         .collect()
-        .map_err(|error| problem(error.to_string().trim_end().to_owned(), "the file must be TOML 1.0"))
+        .map_err(|_| problem("cannot be read as TOML".into(), "the file must be TOML 1.0"))
 }
 
 fn environment(env: &BTreeMap<String, String>) -> Result<Values, Problem> {

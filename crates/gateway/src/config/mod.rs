@@ -13,6 +13,8 @@ mod sample;
 mod settings;
 mod validate;
 
+pub(crate) use validate::is_namespace;
+
 pub use load::{Origin, load};
 pub use mask::masked_toml;
 pub use problem::{Problem, Problems};

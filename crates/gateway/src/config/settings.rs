@@ -1,6 +1,8 @@
 //! Every setting, its meaning and its default. The doc comments are what users read: they become the comments of the
 //! sample file and the texts of `docs/config.md`.
 
+use std::fmt;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -39,7 +41,10 @@ pub struct ServerSettings {
     pub listen: String,
     /// Most TCP connections at the same time, websockets included. One more is answered with 503 and `Retry-After`.
     pub max_connections: usize,
-    /// Longest time for the head of a request to arrive, in milliseconds.
+    /// Most Engine.IO sessions at the same time, over any transport: one connection can open many by long-polling. One
+    /// more is answered with 503 and `Retry-After`.
+    pub max_sessions: usize,
+    /// Longest time for the head of a request to arrive, in milliseconds; an idle connection is closed after it, too.
     pub header_timeout_ms: u64,
     /// Longest wait for requests under way when the node stops, in milliseconds.
     pub shutdown_grace_ms: u64,
@@ -77,18 +82,16 @@ pub struct SocketIoSettings {
 }
 
 /// `[redis]`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RedisSettings {
     /// `redis://[user[:password]@]host[:port][/db]`, Redis 6 or newer. Empty: this node is alone, nothing is shared.
     pub url: String,
     /// Prefix of all channels. Must be the same on all nodes; Node's adapters and emitters call it `key`.
     pub prefix: String,
-    /// Connections that publish.
-    pub pool_size: usize,
     /// Longest wait for a connection or an answer, in milliseconds.
     pub timeout_ms: u64,
-    /// How often a silent connection is asked for a sign of life, in milliseconds.
+    /// How often the connection that listens is asked for a sign of life, in milliseconds.
     pub ping_interval_ms: u64,
     /// Most messages that wait while Redis is away. The oldest go first, and are counted.
     pub outbox_messages: usize,
@@ -271,6 +274,7 @@ impl Default for ServerSettings {
         Self {
             listen: "127.0.0.1:3000".into(),
             max_connections: 50_000,
+            max_sessions: 50_000,
             header_timeout_ms: 10_000,
             shutdown_grace_ms: 1_000,
             demo: true,
@@ -301,13 +305,19 @@ impl Default for RedisSettings {
         Self {
             url: String::new(),
             prefix: "socket.io".into(),
-            pool_size: 4,
             timeout_ms: 5_000,
             ping_interval_ms: 5_000,
             outbox_messages: 10_000,
             outbox_bytes: 16 * 1024 * 1024,
             outbox_age_ms: 30_000,
         }
+    }
+}
+
+/// Without the URL, which may hold a password.
+impl fmt::Debug for RedisSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisSettings").field("prefix", &self.prefix).finish_non_exhaustive()
     }
 }
 

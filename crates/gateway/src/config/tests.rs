@@ -18,7 +18,7 @@ impl Toml {
 
     fn origin(&self, env: &[(&str, &str)]) -> Origin {
         let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Origin { file: Some(self.0.clone()), env }
+        Origin { file: Some(self.0.clone()), env, unreadable: Vec::new() }
     }
 }
 
@@ -31,7 +31,7 @@ impl Drop for Toml {
 fn from_env(env: &[(&str, &str)]) -> Result<Settings, Problems> {
     let env: BTreeMap<_, _> =
         env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    load(&Origin { file: None, env })
+    load(&Origin { env, ..Origin::default() })
 }
 
 fn keys(problems: &Problems) -> Vec<&str> {
@@ -119,7 +119,7 @@ fn all_mistakes_are_reported_together_with_key_source_and_hint() {
     let problems = load(&file.origin(&[
         ("ROOMCAST__NODE__NAME", "Node 1"),
         ("ROOMCAST__REDIS__URL", "http://user:secret@host"),
-        ("ROOMCAST__REDIS__POOL_SIZE", "many"),
+        ("ROOMCAST__REDIS__TIMEOUT_MS", "many"),
         ("ROOMCAST__REDYS__URL", "x"),
     ]))
     .unwrap_err();
@@ -138,7 +138,7 @@ fn all_mistakes_are_reported_together_with_key_source_and_hint() {
             "namespaces[3].path",
             "node.name",
             "nods",
-            "redis.pool_size",
+            "redis.timeout_ms",
             "redis.url",
             "redys",
             "server.header_timeout_ms",
@@ -153,7 +153,7 @@ fn all_mistakes_are_reported_together_with_key_source_and_hint() {
     for line in [
         format!("server.max_conections: unknown key (from {path})\n    hint: did you mean `max_connections`?"),
         format!("server.header_timeout_ms: must be an integer that is not negative, not the text \"soon\" (from {path})"),
-        "redis.pool_size: must be an integer that is not negative, not the text \"many\" (from ROOMCAST__REDIS__POOL_SIZE)".into(),
+        "redis.timeout_ms: must be an integer that is not negative, not a text (from ROOMCAST__REDIS__TIMEOUT_MS)".into(),
         "node.name: `Node 1` is no node name (from ROOMCAST__NODE__NAME)\n    hint: ".into(),
         format!("log.format: `xml` is none of the values (from {path})\n    hint: text, json"),
         format!("namespaces[3].path: `/a` is declared twice (from {path})\n    hint: first by namespaces[1]"),
@@ -168,9 +168,48 @@ fn all_mistakes_are_reported_together_with_key_source_and_hint() {
 #[test]
 fn a_file_that_is_not_there_or_not_toml_says_so() {
     let missing =
-        load(&Origin { file: Some("/nowhere/roomcast.toml".into()), env: BTreeMap::new() }).unwrap_err();
+        load(&Origin { file: Some("/nowhere/roomcast.toml".into()), ..Origin::default() }).unwrap_err();
     assert!(missing.to_string().contains("cannot be read"), "{missing}");
     let file = Toml::new("broken", "[server\nlisten = 3");
     let broken = load(&file.origin(&[("ROOMCAST__NODE__NAME", "NO")])).unwrap_err();
     assert_eq!(keys(&broken), ["", "node.name"]);
+}
+
+#[test]
+fn passwords_are_in_no_message() {
+    let url = "redis://:hunter2@host";
+    let in_the_wrong_place = from_env(&[("ROOMCAST__REDIS", url)]).unwrap_err();
+    let other_scheme =
+        from_env(&[("ROOMCAST__REDIS__URL", "redis+unix:///run/redis?pass=hunter2")]).unwrap_err();
+    let file = Toml::new("unquoted", &format!("[redis]\nurl = {url}\n"));
+    let unquoted = load(&file.origin(&[])).unwrap_err();
+    for problems in [in_the_wrong_place, other_scheme, unquoted] {
+        assert_eq!(problems.0.len(), 1, "{problems}");
+        assert!(!problems.to_string().contains("hunter2"), "{problems}");
+    }
+    let mut settings = Settings::default();
+    settings.redis.url = url.into();
+    assert!(!format!("{settings:?}").contains("hunter2"));
+}
+
+#[test]
+fn a_mistake_inside_of_a_list_is_from_the_variable_that_has_the_list() {
+    let problems = from_env(&[("ROOMCAST__NAMESPACES", r#"[{path = "chat"}]"#)]).unwrap_err();
+    assert_eq!(
+        (problems.0[0].key.as_str(), problems.0[0].source.as_str()),
+        ("namespaces[0].path", "ROOMCAST__NAMESPACES")
+    );
+    let problems = from_env(&[("ROOMCAST__NAMESPACES__0__PATH", "/x")]).unwrap_err();
+    assert_eq!(problems.0[0].source, "ROOMCAST__NAMESPACES__0__PATH");
+}
+
+#[test]
+fn limits_that_cannot_work_together_are_found() {
+    let problems = from_env(&[("ROOMCAST__SOCKETIO__MAX_PAYLOAD_BYTES", "100000")]).unwrap_err();
+    assert_eq!(keys(&problems), ["namespaces[1].events[2].max_payload_bytes"]);
+    let problems =
+        from_env(&[("ROOMCAST__SOCKETIO__SEND_QUEUE_PACKETS", "9223372036854775807")]).unwrap_err();
+    assert_eq!(keys(&problems), ["socketio.send_queue_packets"]);
+    let unreadable = Origin { unreadable: vec!["ROOMCAST__REDIS__URL".into()], ..Origin::default() };
+    assert_eq!(load(&unreadable).unwrap_err().0[0].source, "ROOMCAST__REDIS__URL");
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 
 use super::problem::Problem;
-use super::settings::{EventSettings, NamespaceSettings, Settings, To};
+use super::settings::{EventSettings, Settings, To};
 use crate::rules::Pattern;
 
 /// Events that are not the config's to define: built in, or reserved by Socket.IO.
@@ -20,6 +20,9 @@ const RESERVED: [&str; 10] = [
     "removeListener",
     "error",
 ];
+
+/// Far beyond what makes sense, and below where a number would overflow something.
+const MOST: u64 = 1 << 40;
 
 struct Report<'a> {
     sources: &'a BTreeMap<String, String>,
@@ -49,7 +52,7 @@ pub(super) fn validate(settings: &Settings, sources: &BTreeMap<String, String>, 
     node(settings, &mut report);
     limits(settings, &mut report);
     redis(settings, &mut report);
-    namespaces(&settings.namespaces, &mut report);
+    namespaces(settings, &mut report);
 }
 
 fn node(settings: &Settings, report: &mut Report<'_>) {
@@ -92,6 +95,7 @@ fn limits(settings: &Settings, report: &mut Report<'_>) {
     let (server, socketio, redis) = (&settings.server, &settings.socketio, &settings.redis);
     for (key, value) in [
         ("server.max_connections", server.max_connections as u64),
+        ("server.max_sessions", server.max_sessions as u64),
         ("server.header_timeout_ms", server.header_timeout_ms),
         ("socketio.ping_interval_ms", socketio.ping_interval_ms),
         ("socketio.ping_timeout_ms", socketio.ping_timeout_ms),
@@ -102,7 +106,6 @@ fn limits(settings: &Settings, report: &mut Report<'_>) {
         ("socketio.event_queue", socketio.event_queue as u64),
         ("socketio.handler_timeout_ms", socketio.handler_timeout_ms),
         ("socketio.ack_timeout_ms", socketio.ack_timeout_ms),
-        ("redis.pool_size", redis.pool_size as u64),
         ("redis.timeout_ms", redis.timeout_ms),
         ("redis.ping_interval_ms", redis.ping_interval_ms),
         ("redis.outbox_messages", redis.outbox_messages as u64),
@@ -110,6 +113,9 @@ fn limits(settings: &Settings, report: &mut Report<'_>) {
         ("redis.outbox_age_ms", redis.outbox_age_ms),
     ] {
         report.at_least_one(key, value);
+        if value > MOST {
+            report.add(key, format!("must not be more than {MOST}"), "no machine could hold that many");
+        }
     }
 }
 
@@ -117,7 +123,11 @@ fn redis(settings: &Settings, report: &mut Report<'_>) {
     let redis = &settings.redis;
     // The URL may hold a password, so it is not repeated.
     if !redis.url.is_empty() && roomcast_adapter::RedisSettings::new(&redis.url).check().is_err() {
-        report.add("redis.url", "is no Redis URL", "redis://[user[:password]@]host[:port][/db]");
+        report.add(
+            "redis.url",
+            "is no Redis URL",
+            "redis://[user[:password]@]host[:port][/db]; no other scheme",
+        );
     }
     if redis.prefix.is_empty() {
         report.add(
@@ -128,12 +138,17 @@ fn redis(settings: &Settings, report: &mut Report<'_>) {
     }
 }
 
-fn namespaces(namespaces: &[NamespaceSettings], report: &mut Report<'_>) {
+/// Whether clients can connect to a namespace of this path: the protocol ends it at a comma or a question mark.
+pub(crate) fn is_namespace(path: &str) -> bool {
+    path.starts_with('/') && !path.contains([',', '?']) && (path.len() == 1 || !path.ends_with('/'))
+}
+
+fn namespaces(settings: &Settings, report: &mut Report<'_>) {
     let mut seen = HashMap::new();
-    for (at, namespace) in namespaces.iter().enumerate() {
+    for (at, namespace) in settings.namespaces.iter().enumerate() {
         let key = |name: &str| format!("namespaces[{at}].{name}");
         let path = &namespace.path;
-        if !path.starts_with('/') || path.contains([',', '?']) || (path.len() > 1 && path.ends_with('/')) {
+        if !is_namespace(path) {
             report.add(
                 &key("path"),
                 format!("`{path}` is no namespace"),
@@ -157,11 +172,11 @@ fn namespaces(namespaces: &[NamespaceSettings], report: &mut Report<'_>) {
             }
         }
         report.at_least_one(&key("max_rooms_per_socket"), namespace.max_rooms_per_socket as u64);
-        events(&namespace.events, &key("events"), report);
+        events(&namespace.events, settings.socketio.max_payload_bytes, &key("events"), report);
     }
 }
 
-fn events(events: &[EventSettings], list: &str, report: &mut Report<'_>) {
+fn events(events: &[EventSettings], largest: usize, list: &str, report: &mut Report<'_>) {
     let mut seen = HashMap::new();
     for (at, event) in events.iter().enumerate() {
         let key = |name: &str| format!("{list}[{at}].{name}");
@@ -180,6 +195,13 @@ fn events(events: &[EventSettings], list: &str, report: &mut Report<'_>) {
             );
         }
         report.at_least_one(&key("max_payload_bytes"), event.max_payload_bytes as u64);
+        if largest > 0 && event.max_payload_bytes > largest {
+            report.add(
+                &key("max_payload_bytes"),
+                format!("is more than `socketio.max_payload_bytes` ({largest})"),
+                "a larger packet does not get in; raise that limit, or lower this one",
+            );
+        }
         if event.to == To::Namespace && event.publish == super::settings::Publish::Anyone {
             report.add(
                 &key("publish"),

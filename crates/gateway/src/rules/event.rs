@@ -1,12 +1,15 @@
-//! Relaying an event: `emit(name, room, ...args)` reaches the others as `(name, ...args, meta)`.
+//! An event comes in: which rule is it, may it go, and on it goes. `emit(name, room, ...args)` reaches the others as
+//! `(name, ...args, meta)`.
 
-use roomcast_edge::Code;
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Refusal, Reply, Rule, Rules, arguments, now_ms, room};
+use super::{Refusal, Reply, Rule, Rules, arguments, room};
+use crate::codes::Code;
 use crate::config::{Publish, To};
-use crate::sockets::{Event, Socket, push_items};
+use crate::sockets::{Event, Flow, Handler, Socket, push_items};
 
 /// What receivers learn about an event; its last argument.
 #[derive(Debug, Serialize)]
@@ -19,8 +22,31 @@ struct Meta<'a> {
     at: u64,
 }
 
+impl Handler for Rules {
+    fn event(&self, socket: &Socket, event: Event) -> Flow {
+        match self.apply(socket, &event) {
+            Ok(reply) => event.ack().send(reply),
+            Err(refusal) => socket.refuse(event.ack(), refusal.code, &refusal.message),
+        }
+        Flow::Done
+    }
+}
+
 impl Rules {
-    pub(super) fn relay(&self, socket: &Socket, event: &Event, rule: &Rule) -> Reply {
+    fn apply(&self, socket: &Socket, event: &Event) -> Reply {
+        let name = event.name().map_err(|error| Refusal::new(Code::InvalidArguments, error.to_string()))?;
+        match name.as_ref() {
+            "join" => self.join(socket, event),
+            "leave" => self.leave(socket, event),
+            "whoami" => Ok(self.whoami(socket)),
+            name => match self.events.get(name) {
+                Some(rule) => self.relay(socket, event, rule),
+                None => Err(Refusal::new(Code::UnknownEvent, "this namespace has no rule for the event")),
+            },
+        }
+    }
+
+    fn relay(&self, socket: &Socket, event: &Event, rule: &Rule) -> Reply {
         let settings = &rule.settings;
         if settings.publish == Publish::Server {
             return Err(Refusal::new(Code::ServerOnly, "only servers may send this event"));
@@ -57,6 +83,7 @@ impl Rules {
         json.push(',');
         json.push_str(&serde_json::to_string(&meta).expect("strings and numbers always have a JSON form"));
         json.push(']');
+        let json = arguments::without_lone_surrogates(json);
         socket
             .relay(room.as_deref(), json, event.attachments().clone(), settings.volatile)
             .map_err(|error| Refusal::new(Code::InvalidArguments, error.to_string()))?;
@@ -76,4 +103,11 @@ impl Rules {
             }
         }
     }
+}
+
+/// Milliseconds since the epoch.
+fn now_ms() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
 }

@@ -1,9 +1,9 @@
 //! The room that a client names.
 
-use roomcast_edge::Code;
 use serde_json::value::RawValue;
 
 use super::Refusal;
+use crate::codes::Code;
 use crate::sockets::Event;
 
 /// Longest name of a room, in bytes.

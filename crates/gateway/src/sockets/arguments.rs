@@ -10,7 +10,7 @@ use socketioxide_core::Value;
 
 /// Arguments as a packet carries them: the JSON text of an array, with placeholders for binary values, and these.
 /// Passed on unread they cost nothing.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Arguments {
     json: String,
     attachments: VecDeque<Bytes>,
@@ -78,6 +78,13 @@ impl Arguments {
         let rest = self.json.trim_start().strip_prefix('[').unwrap_or("]");
         let comma = if rest.trim_start().starts_with(']') { "" } else { "," };
         value(format!("[{name}{comma}{rest}"), self.attachments)
+    }
+}
+
+/// No arguments.
+impl Default for Arguments {
+    fn default() -> Self {
+        Self::none()
     }
 }
 

@@ -18,6 +18,7 @@ use super::disconnect::Gone;
 use super::dispatch::{self, Inbound, Ours};
 use super::handler::{Handler, Refused};
 use super::socket::Socket;
+use crate::codes::Code;
 use crate::metrics::NamespaceMetrics;
 
 /// What the sockets of one namespace share.
@@ -95,6 +96,7 @@ impl Connect {
             Err(_) => Err(Refused("admission took too long".into())),
         };
         if result.is_err() {
+            entry.metrics.refused(Code::NotAdmitted);
             // socketioxide forgets the socket and its rooms now; nothing may join any more.
             socket.core.membership.close();
         }

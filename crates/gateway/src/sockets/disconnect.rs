@@ -34,25 +34,36 @@ impl DisconnectHandler<Adapter, Ours> for Gone {
         core.entry.metrics.sockets.dec();
         let socket = self.0.clone();
         let handler = &core.entry.handler;
-        match catch_unwind(AssertUnwindSafe(|| handler.disconnected(&socket, reason))) {
-            Ok(goodbye) => {
+        // What is done at once is finished here: until the removal a client cannot connect to the namespace again over
+        // the same connection (socketioxide ignores its CONNECT), and it may ask in the very next packet.
+        let first = catch_unwind(AssertUnwindSafe(|| {
+            let mut goodbye = handler.disconnected(&socket, reason);
+            goodbye.as_mut().now_or_never().is_none().then_some(goodbye)
+        }));
+        match first {
+            Ok(None) => {}
+            Ok(Some(goodbye)) => {
                 tokio::spawn(async move {
                     let _removal = removal;
                     let goodbye = AssertUnwindSafe(goodbye).catch_unwind();
                     match tokio::time::timeout(socket.core.entry.handler_timeout, goodbye).await {
                         Ok(Ok(())) => {}
-                        Ok(Err(_)) => failed(&socket, "disconnect handler panicked"),
-                        Err(_) => failed(&socket, "disconnect handler took too long"),
+                        Ok(Err(_)) => panicked(&socket),
+                        Err(_) => error!(
+                            namespace = socket.namespace(),
+                            id = socket.id(),
+                            "disconnect handler took too long"
+                        ),
                     }
                 });
             }
-            Err(_) => failed(&socket, "disconnect handler panicked"),
+            Err(_) => panicked(&socket),
         }
     }
 }
 
-fn failed(socket: &Socket, what: &str) {
-    error!(namespace = socket.namespace(), id = socket.id(), "{what}");
+fn panicked(socket: &Socket) {
+    error!(namespace = socket.namespace(), id = socket.id(), "disconnect handler panicked");
 }
 
 /// Takes the socket out of the namespace and its rooms when dropped, also when the task that holds it is aborted.

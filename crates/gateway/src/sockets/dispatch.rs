@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use roomcast_adapter::Adapter;
-use roomcast_edge::Code;
 use socketioxide::handler::MessageHandler;
 use socketioxide_core::Value;
 use tracing::error;
@@ -16,6 +15,7 @@ use super::ack::Ack;
 use super::event::Event;
 use super::handler::Flow;
 use super::socket::Socket;
+use crate::codes::Code;
 
 /// The events of a socket that wait, and whether one is under way.
 #[derive(Debug, Default)]

@@ -27,7 +27,8 @@ pub trait Handler: Send + Sync + 'static {
     /// The client sent an event.
     fn event(&self, socket: &Socket, event: Event) -> Flow;
 
-    /// The client is gone; its rooms are still there until the future has ended, or its time is over.
+    /// The client is gone; its rooms are still there until the future has ended, or its time is over. Until then the
+    /// client cannot connect to this namespace again over the same connection, so be quick.
     fn disconnected(&self, socket: &Socket, reason: DisconnectReason) -> BoxFuture<'static, ()> {
         let _ = (socket, reason);
         Box::pin(std::future::ready(()))

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::fmt;
 
 use futures_util::future::BoxFuture;
-use roomcast_edge::Code;
 use serde_json::Value;
 
 use super::{DisconnectReason, Event, Flow, Handler, Refused, Socket};
+use crate::codes::Code;
 
 type Admit = Box<dyn Fn(Socket, Value) -> BoxFuture<'static, Result<(), Refused>> + Send + Sync>;
 type Connected = Box<dyn Fn(Socket, Value) + Send + Sync>;
@@ -79,7 +79,8 @@ impl Namespace {
         self
     }
 
-    /// Runs when a client has gone; its rooms are still there.
+    /// Runs when a client has gone; its rooms are still there. Until it has ended the client cannot connect to the
+    /// namespace again over the same connection, so be quick.
     #[must_use]
     pub fn on_disconnect<F, Fut>(mut self, disconnected: F) -> Self
     where

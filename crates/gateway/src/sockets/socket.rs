@@ -6,7 +6,6 @@ use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use roomcast_adapter::{Adapter, EmitError};
-use roomcast_edge::Code;
 use serde_json::json;
 use socketioxide::TransportType;
 use socketioxide_core::Sid;
@@ -18,6 +17,7 @@ use super::arguments::{Arguments, value};
 use super::connect::Entry;
 use super::dispatch::Dispatch;
 use super::membership::{JoinError, Membership};
+use crate::codes::Code;
 
 /// A client's connection to one namespace. Cheap to clone; holding one does not keep the connection.
 #[derive(Clone)]
@@ -109,10 +109,16 @@ impl Socket {
     /// Enters a room if the socket is in fewer than `max`, the one named by its id included.
     pub(crate) fn join_up_to(&self, room: &str, max: usize) -> Result<(), JoinError> {
         // A socket that failed while it was being admitted is told to nobody; its inner socket is just dropped.
-        if self.core.inner.strong_count() == 0 {
+        let gone = || self.core.inner.strong_count() == 0;
+        if gone() {
             return Err(JoinError::Gone);
         }
-        self.core.membership.join(&self.core.adapter, self.core.id, room, max)
+        self.core.membership.join(&self.core.adapter, self.core.id, room, max)?;
+        if gone() {
+            self.core.adapter.local().del_all(self.core.id);
+            return Err(JoinError::Gone);
+        }
+        Ok(())
     }
 
     /// Leaves a room; without effect if it is not in.

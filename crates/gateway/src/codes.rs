@@ -10,10 +10,12 @@ pub enum Where {
     Ack,
     /// In an HTTP answer, before there is a session.
     Http,
+    /// In `connect_error`: the client is not let into the namespace.
+    Connect,
 }
 
 macro_rules! codes {
-    ($($(#[doc = $doc:literal])+ $variant:ident = $label:literal, $place:ident;)+) => {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $label:expr, $place:ident;)+) => {
         /// Why a client was refused. The texts are a contract: clients may compare them.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[non_exhaustive]
@@ -65,8 +67,11 @@ codes! {
     Busy = "busy", Ack;
     /// The handler failed; the event may have had no effect. The node's log tells more.
     InternalError = "internal_error", Ack;
-    /// The node has as many connections as it may (`max_connections`): HTTP 503 with `Retry-After`.
-    ServerFull = "server_full", Http;
+    /// The node has as many connections (`max_connections`) or sessions (`max_sessions`) as it may: HTTP 503 with
+    /// `Retry-After`.
+    ServerFull = roomcast_edge::SERVER_FULL, Http;
+    /// The namespace does not admit the client, or took too long to decide; `connect_error` has the message.
+    NotAdmitted = "not_admitted", Connect;
 }
 
 impl fmt::Display for Code {
@@ -78,6 +83,11 @@ impl fmt::Display for Code {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_are_places_in_the_list() {
+        assert!(Code::ALL.iter().enumerate().all(|(at, code)| *code as usize == at));
+    }
 
     #[test]
     fn texts_are_unique_and_snake_case() {
