@@ -16,6 +16,7 @@ pub mod to_msgpack;
 pub mod uid;
 
 #[cfg(test)]
+#[path = "tests/golden.rs"]
 mod golden;
 
 /// How deep arrays and maps may nest, on the bus and from clients. `serde_json` has the same limit.
