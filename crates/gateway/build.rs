@@ -8,6 +8,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::SystemTime;
 use std::{env, fs, io};
 
 const FILES: [&str; 3] = ["index.html", "app.js", "style.css"];
@@ -27,6 +28,7 @@ fn demo(source: &Path, target: &Path) -> io::Result<()> {
     if !built() || is_stale(source)? {
         npm(source, &["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
             .and_then(|()| npm(source, &["run", "build"]))
+            .and_then(|()| as_old_as_its_sources(source).map_err(|error| error.to_string()))
             .unwrap_or_else(|reason| println!("cargo::warning=the demo page could not be built: {reason}"));
     }
     fs::create_dir_all(target)?;
@@ -44,13 +46,24 @@ fn demo(source: &Path, target: &Path) -> io::Result<()> {
 
 /// Whether a source is newer than what was built from it.
 fn is_stale(source: &Path) -> io::Result<bool> {
-    let built = source.join("dist/app.js").metadata()?.modified()?;
+    Ok(newest_source(source)? > source.join("dist/app.js").metadata()?.modified()?)
+}
+
+fn newest_source(source: &Path) -> io::Result<SystemTime> {
+    let mut newest = source.join("package-lock.json").metadata()?.modified()?;
     for entry in fs::read_dir(source.join("src"))? {
-        if entry?.metadata()?.modified()? > built {
-            return Ok(true);
-        }
+        newest = newest.max(entry?.metadata()?.modified()?);
     }
-    Ok(source.join("package-lock.json").metadata()?.modified()? > built)
+    Ok(newest)
+}
+
+/// What this script has written must not look changed to cargo the next time: everything would be compiled again.
+fn as_old_as_its_sources(source: &Path) -> io::Result<()> {
+    let time = newest_source(source)?;
+    for file in FILES {
+        fs::File::options().write(true).open(source.join("dist").join(file))?.set_modified(time)?;
+    }
+    fs::File::open(source.join("dist"))?.set_modified(time)
 }
 
 fn npm(dir: &Path, arguments: &[&str]) -> Result<(), String> {

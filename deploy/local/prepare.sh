@@ -1,66 +1,33 @@
 # What "up" needs before it can start something: packages, the build, free ports, and probes. Sourced by it, not run.
-# shellcheck shell=bash disable=SC2154 # state, repository and lock are set by "up"
+# shellcheck shell=bash disable=SC2154 # here, state, repository and lock are set by "up"
 
 # --- packages
 
-root() {
-  if ((EUID == 0)); then
-    "$@"
-  elif command -v sudo >/dev/null; then
-    sudo "$@"
-  else
-    fail "needs root (or sudo) to run: $*"
-  fi
-}
-
-policy=/usr/sbin/policy-rc.d own_policy=''
-remove_policy() {
-  if [[ $own_policy ]]; then root rm -f "$policy"; fi
-  own_policy=''
-}
+source "$here/install.sh"
 
 # Installs what is missing, from the distribution.
 install_packages() {
-  # Where administrators' programs are is not always in the PATH of a user.
+  # Where rustup puts cargo, and where administrators' programs are, is not always in the PATH of a user.
   PATH=$PATH:/usr/sbin:/usr/local/sbin:/sbin:${CARGO_HOME:-$HOME/.cargo}/bin
-  local -a missing=()
-  command -v redis-server >/dev/null || missing+=(redis-server)
-  command -v haproxy >/dev/null || missing+=(haproxy)
+  need redis-server redis-server
+  need haproxy haproxy
   if [[ ! ${ROOMCAST_BIN:-} ]]; then
     command -v cargo >/dev/null || fail 'cargo is missing: install Rust (rustup is the usual way), or set ROOMCAST_BIN to a built roomcast'
-    # One of the dependencies is written in C.
-    { command -v cc && command -v make; } >/dev/null || missing+=(build-essential)
+    # Rust links with it.
+    need cc build-essential
     if page_is_stale; then
-      command -v node >/dev/null || missing+=(nodejs)
-      command -v npm >/dev/null || missing+=(npm)
+      need node nodejs
+      need npm npm
     fi
   fi
   ((${#missing[@]})) || return 0
-  command -v apt-get >/dev/null || fail "please install: ${missing[*]}"
+  can_install || fail "please install: ${missing[*]}"
 
   say "installing ${missing[*]}"
-  # The packages of Redis and HAProxy start a system service, which this cluster does not want: policy-rc.d forbids it
-  # during the installation, and "disable" for the next boot.
-  local package installed=yes
-  if [[ ! -e $policy ]]; then
-    own_policy=yes
-    printf '#!/bin/sh\nexit 101\n' | root tee "$policy" >/dev/null
-    root chmod 755 "$policy"
-  fi
-  { root apt-get update -qq && root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-    "${missing[@]}"; } >"$state/apt.log" 2>&1 || installed=''
-  remove_policy
-  if [[ ! $installed ]]; then
+  if ! install_missing >"$state/apt.log" 2>&1; then
     tail -n 15 "$state/apt.log" | sed 's/^/    /' >&2
     fail "could not install ${missing[*]}"
   fi
-  for package in "${missing[@]}"; do
-    case $package in
-      redis-server | haproxy)
-        if command -v systemctl >/dev/null; then root systemctl disable "$package" >/dev/null 2>&1 || true; fi
-        ;;
-    esac
-  done
 }
 
 # --- build

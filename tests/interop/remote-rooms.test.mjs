@@ -1,5 +1,6 @@
 // Rooms made from afar: they exist as long as somebody is in them, and not a moment longer.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { before, test } from "node:test";
 import { clusterForFile } from "../harness/cluster.mjs";
 import { until } from "../harness/deadline.mjs";
@@ -72,6 +73,31 @@ for (const [name, hand] of Object.entries(HANDS)) {
     assert.deepEqual(await listed(room), []);
   });
 }
+
+test("rooms that nobody is in take no memory", async () => {
+  const resident = (node) => {
+    const [, kilobytes] = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${node.pid}/status`, "utf8"));
+    return Number(kilobytes) * 1024;
+  };
+  const name = "x".repeat(20_000);
+  // one round is less than what Redis would hold back for a slow subscriber
+  const fill = async (label) => {
+    for (let round = 0; round < 10; round += 1) {
+      for (let n = 0; n < TIMES; n += 1) {
+        emitter.of("/chat").in("nobody").socketsJoin(`${label}-${round}-${n}-${name}`);
+      }
+      await done(emitter.of("/chat"));
+    }
+  };
+  // what the buffers on the way take for themselves they take once
+  await fill("warm");
+  const before = cluster.nodes.map(resident);
+  await fill("full");
+  for (const [i, node] of cluster.nodes.entries()) {
+    const grown = resident(node) - before[i];
+    assert.ok(grown < (10 * TIMES * name.length) / 2, `${node.name} has grown by ${grown} bytes`);
+  }
+});
 
 test("a room is gone with its last member, however it goes", async () => {
   const goings = {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, Msg, PushInfo, PushKind, RedisError};
 use tokio::sync::Notify;
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 use crate::backoff::Backoff;
 use crate::counters::Counters;
@@ -27,16 +27,22 @@ pub(crate) struct Subscriber {
 impl Subscriber {
     pub(crate) async fn run(self) {
         let mut backoff = Backoff::default();
+        let mut failures: u64 = 0;
         loop {
             let error = match self.connect().await {
                 Ok((connection, lost)) => {
                     backoff.reset();
+                    failures = 0;
                     let error = self.listen(connection, &lost).await;
                     warn!(%error, "lost the connection to redis, local delivery goes on");
                     error
                 }
                 Err(error) => {
-                    debug!(%error, "redis not reachable");
+                    // The first of an outage, and then about one a minute.
+                    if failures.is_multiple_of(60) {
+                        warn!(%error, failures, "redis not reachable, local delivery goes on");
+                    }
+                    failures += 1;
                     error
                 }
             };

@@ -51,7 +51,7 @@ impl Default for ServerSettings {
 
 /// The address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address}: {source}")]
+#[error("cannot listen on {address}")]
 pub struct BindError {
     /// The address that was asked for.
     pub address: SocketAddr,

@@ -13,7 +13,7 @@ pub(crate) fn run(settings: &Settings) -> ExitCode {
     match ask(&settings.server.listen) {
         Ok(status) if status.starts_with("HTTP/1.1 200 ") => ExitCode::SUCCESS,
         Ok(status) => fail(&format!("not ready: {status}")),
-        Err(error) => fail(&format!("not reachable: {error}")),
+        Err(error) => fail(&format!("{} not reachable: {error}", settings.server.listen)),
     }
 }
 

@@ -140,7 +140,8 @@ impl Collector for BusCollector {
         let any = ConstCounter::new(0u64);
         let mut dropped = encoder.encode_descriptor(
             "bus_dropped",
-            "Messages that were not delivered: from the bus (unwanted, other_namespace), to the bus (outbox_full, \
+            "Messages that were not delivered: from the bus (unwanted, the normal fate where nobody is in the room; \
+             other_namespace), to the bus (outbox_full, \
              outbox_age, rejected), to a local client (client_queue)",
             None,
             any.metric_type(),

@@ -1,6 +1,7 @@
 //! Defaults, file and environment, laid over each other.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use config::{Config, Environment, File, FileFormat, Source};
@@ -95,7 +96,11 @@ fn read_file(path: &Path) -> Result<Values, Problem> {
         hint: Some(hint.to_owned()),
     };
     let text = std::fs::read_to_string(path).map_err(|error| {
-        problem(format!("cannot be read: {error}"), "`roomcast config default` prints a sample file")
+        let hint = match error.kind() {
+            ErrorKind::NotFound => "`roomcast config default` prints a sample file",
+            _ => "it must be a text file that this user may read",
+        };
+        problem(format!("cannot be read: {error}"), hint)
     })?;
     // The parser's own text would show the line, which may hold a password.
     if let Err(error) = text.parse::<toml::Table>() {

@@ -58,7 +58,8 @@ pub struct ServerSettings {
 pub struct SocketIoSettings {
     /// Path of the Engine.IO endpoint; the client's option `path`.
     pub path: String,
-    /// How often the server pings a client, in milliseconds.
+    /// How often the server pings a client, in milliseconds. With the next key the longest silence of a connection: the
+    /// timeouts of load balancers must be longer than both together.
     pub ping_interval_ms: u64,
     /// A client that does not answer a ping for this long is disconnected, in milliseconds.
     pub ping_timeout_ms: u64,

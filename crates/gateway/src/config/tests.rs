@@ -204,6 +204,18 @@ fn a_mistake_inside_of_a_list_is_from_the_variable_that_has_the_list() {
 }
 
 #[test]
+fn log_levels_are_levels() {
+    for level in ["warn", "INFO", "info,roomcast_adapter=debug", "off", "trace,[span]=info"] {
+        assert!(from_env(&[("ROOMCAST__LOG__LEVEL", level)]).is_ok(), "{level}");
+    }
+    for level in ["warning", "loud", "info;debug", "", "info,verbose"] {
+        let problems = from_env(&[("ROOMCAST__LOG__LEVEL", level)]).unwrap_err();
+        assert_eq!(keys(&problems), ["log.level"], "{level}");
+    }
+    assert_eq!(keys(&from_env(&[("ROOMCAST__NAMESPACES", "[]")]).unwrap_err()), ["namespaces"]);
+}
+
+#[test]
 fn limits_that_cannot_work_together_are_found() {
     let problems = from_env(&[("ROOMCAST__SOCKETIO__MAX_PAYLOAD_BYTES", "100000")]).unwrap_err();
     assert_eq!(keys(&problems), ["namespaces[1].events[2].max_payload_bytes"]);

@@ -3,6 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+
 use super::problem::Problem;
 use super::settings::{EventSettings, Settings, To};
 use crate::rules::Pattern;
@@ -82,7 +85,10 @@ fn node(settings: &Settings, report: &mut Report<'_>) {
         );
     }
     let level = &settings.log.level;
-    if level.is_empty() || tracing_subscriber::EnvFilter::builder().parse(level).is_err() {
+    // A word that is no level would be taken for a module, and silence all others.
+    let is_level = |word: &str| !word.is_empty() && word.parse::<LevelFilter>().is_ok();
+    let unknown = |word: &str| !word.contains(['=', '[']) && !is_level(word.trim());
+    if level.split(',').any(unknown) || EnvFilter::builder().parse(level).is_err() {
         report.add(
             "log.level",
             format!("`{level}` is no level"),
@@ -144,6 +150,9 @@ pub(crate) fn is_namespace(path: &str) -> bool {
 }
 
 fn namespaces(settings: &Settings, report: &mut Report<'_>) {
+    if settings.namespaces.is_empty() {
+        report.add("namespaces", "must not be empty", "clients could connect to nothing; `/` is one");
+    }
     let mut seen = HashMap::new();
     for (at, namespace) in settings.namespaces.iter().enumerate() {
         let key = |name: &str| format!("namespaces[{at}].{name}");

@@ -23,7 +23,10 @@ impl Rules {
 
     pub(super) fn leave(&self, socket: &Socket, event: &Event) -> Reply {
         let room = room::only_argument(event)?;
-        self.allow(&room)?;
+        // A room that a server chose may be left, too; only the socket's own room may not.
+        if room == socket.id() || !socket.is_in(&room) {
+            self.allow(&room)?;
+        }
         socket.leave(&room);
         Ok(json!({"ok": true, "room": room, "members": socket.adapter().members(&room)}))
     }

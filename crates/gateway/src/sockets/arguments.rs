@@ -38,6 +38,18 @@ impl Arguments {
             .map_err(|error| Malformed(error.to_string()))
     }
 
+    /// Several arguments: the elements of a tuple or list, `Arguments::each(&("table", 5))`.
+    ///
+    /// # Errors
+    /// [`Malformed`] if the value is not serialised as a list.
+    pub fn each<T: Serialize + ?Sized>(values: &T) -> Result<Self, Malformed> {
+        match serde_json::to_string(values) {
+            Ok(json) if json.starts_with('[') => Ok(Self { json, attachments: VecDeque::new() }),
+            Ok(_) => Err(Malformed("several arguments must be given as a tuple or list".into())),
+            Err(error) => Err(Malformed(error.to_string())),
+        }
+    }
+
     /// The arguments as typed values: a tuple, or an array of one type. Binary values are not represented.
     ///
     /// # Errors
@@ -118,6 +130,8 @@ mod tests {
         let text = |arguments: Arguments| arguments.into_event_value("e\"").as_str().unwrap().to_string();
         assert_eq!(text(Arguments::none()), r#"["e\""]"#);
         assert_eq!(text(Arguments::one(&1).unwrap()), r#"["e\"",1]"#);
+        assert_eq!(text(Arguments::each(&("a", 5)).unwrap()), r#"["e\"","a",5]"#);
+        assert!(Arguments::each(&5).is_err());
         assert_eq!(text(Arguments::from(serde_json::json!({"a": []}))), r#"["e\"",{"a":[]}]"#);
     }
 

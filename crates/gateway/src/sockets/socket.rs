@@ -16,6 +16,7 @@ use super::ack::Ack;
 use super::arguments::{Arguments, value};
 use super::connect::Entry;
 use super::dispatch::Dispatch;
+use super::emitter::Emitter;
 use super::membership::{JoinError, Membership};
 use crate::codes::Code;
 
@@ -96,6 +97,12 @@ impl Socket {
     pub fn emit(&self, event: &str, arguments: impl Into<Arguments>) -> Result<(), SocketGone> {
         let namespace = self.core.adapter.local().path().clone();
         self.send_packet(Packet::event(namespace, arguments.into().into_event_value(event)))
+    }
+
+    /// Sends to others than this client, on all nodes.
+    #[must_use]
+    pub fn emitter(&self) -> Emitter {
+        Emitter::new(self.core.entry.bus.clone())
     }
 
     /// Enters a room; without effect if it is in already.

@@ -1,0 +1,104 @@
+// Redis dies, comes back, or just stops for a moment, while people talk.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
+import { Cluster } from "../harness/cluster.mjs";
+import { until } from "../harness/deadline.mjs";
+import { freshRoom, nothingMore } from "../harness/fence.mjs";
+import { stall, takeAway } from "../harness/redis.mjs";
+
+const RECONNECT = 30_000;
+const heardBy = (client) => client.unread.map(([, text]) => text);
+const upTo = (count) => [...Array(count).keys()];
+
+async function twoOnTwoNodes(t) {
+  const cluster = await Cluster.start({ nodes: 2 });
+  t.after(() => cluster.stop());
+  const room = freshRoom();
+  const [ann, bob] = [
+    await cluster.connect({ node: "node-1", namespace: "/chat" }),
+    await cluster.connect({ node: "node-2", namespace: "/chat" }),
+  ];
+  for (const client of [ann, bob]) await client.join(room);
+  return { cluster, room, ann, bob };
+}
+
+/** Both have heard exactly this, and a fence in both directions brings nothing more. */
+async function nothingElse(ann, bob, expected) {
+  for (const hearer of [ann, bob]) {
+    assert.deepEqual(heardBy(hearer), expected);
+    hearer.drain("message");
+  }
+  await nothingMore(ann, bob);
+  await nothingMore(bob, ann);
+}
+
+test("Redis is lost and comes back again and again", async (t) => {
+  const { cluster, room, ann, bob } = await twoOnTwoNodes(t);
+  // in the first round the nodes have never published anything before
+  for (const round of [1, 2, 3]) {
+    const numbers = upTo(20).map((n) => `${round}.${n}`);
+    const bringBack = await takeAway(cluster);
+    for (const text of numbers) for (const sender of [ann, bob]) await sender.ok("message", room, text);
+    await bringBack();
+    // nothing was under way when Redis died, so nothing may come twice
+    for (const hearer of [ann, bob]) {
+      await until(() => hearer.unread.length >= numbers.length, `${hearer.id} has heard round ${round}`, RECONNECT);
+    }
+    await nothingElse(ann, bob, numbers);
+  }
+  for (const client of [ann, bob]) assert.deepEqual(client.disconnects, []);
+});
+
+test("Redis dies in the middle of a conversation", async (t) => {
+  const { cluster, room, ann, bob } = await twoOnTwoNodes(t);
+  let sent = 0;
+  let talking = true;
+  const talk = (async () => {
+    while (talking) {
+      await ann.ok("message", room, sent);
+      sent += 1;
+      // a conversation, not a flood: a client that is away from its queue for long loses what does not fit
+      await pause(2);
+    }
+  })();
+  await until(() => bob.unread.length >= 20, "they talk");
+  const bringBack = await takeAway(cluster);
+  // the next one was sent when Redis was dead: from there on nothing may be lost or come twice
+  const safe = sent + 1;
+  await until(() => sent >= safe + 50, "they talk in the dark");
+  await bringBack();
+  talking = false;
+  await talk;
+
+  await until(() => heardBy(bob).includes(sent - 1), "the last one is heard", RECONNECT);
+  const heard = heardBy(bob);
+  // what was being published when Redis died may be lost with it or be repeated, but never overtake
+  const firsts = heard.filter((n, i) => heard.indexOf(n) === i);
+  assert.deepEqual(firsts, [...firsts].sort((a, b) => a - b), "in order");
+  assert.deepEqual(firsts.slice(0, 20), upTo(20), "what was heard before");
+  assert.deepEqual(heard.filter((n) => n >= safe), upTo(sent).slice(safe), "all that was said in the dark, and once");
+  bob.drain("message");
+  await nothingMore(ann, bob);
+});
+
+test("Redis stops for a moment, with all connections open: nothing is lost, repeated or out of order", async (t) => {
+  const { cluster, room, ann, bob } = await twoOnTwoNodes(t);
+  let said = 0;
+  const say = async (count) => {
+    for (let n = 0; n < count; n += 1) {
+      await Promise.all([ann, bob].map((sender) => sender.ok("message", room, said)));
+      said += 1;
+      await pause(15);
+    }
+  };
+  await say(20);
+  const goOn = stall(cluster);
+  // a hundred at this pace take a second and a half, which is the length of the stop
+  await say(100);
+  goOn();
+  await say(20);
+  for (const hearer of [ann, bob]) await until(() => hearer.unread.length >= said, `${hearer.id} has heard all`, RECONNECT);
+  await nothingElse(ann, bob, upTo(said));
+  for (const client of [ann, bob]) assert.deepEqual(client.disconnects, []);
+});
