@@ -23,19 +23,17 @@ async function twoOnTwoNodes(t) {
   return { cluster, room, ann, bob };
 }
 
-/** Both have heard exactly this, and a fence in both directions brings nothing more. */
-async function nothingElse(ann, bob, expected) {
-  for (const hearer of [ann, bob]) {
-    assert.deepEqual(heardBy(hearer), expected);
-    hearer.drain("message");
-  }
+/** They have heard exactly this, and a fence in both directions brings nothing more. */
+async function nothingElse(ann, bob, { byAnn, byBob }) {
+  assert.deepEqual(heardBy(ann), byAnn);
+  assert.deepEqual(heardBy(bob), byBob);
+  for (const hearer of [ann, bob]) hearer.drain("message");
   await nothingMore(ann, bob);
   await nothingMore(bob, ann);
 }
 
 test("Redis is lost and comes back again and again", async (t) => {
   const { cluster, room, ann, bob } = await twoOnTwoNodes(t);
-  // in the first round the nodes have never published anything before
   for (const round of [1, 2, 3]) {
     const numbers = upTo(20).map((n) => `${round}.${n}`);
     const bringBack = await takeAway(cluster);
@@ -45,10 +43,30 @@ test("Redis is lost and comes back again and again", async (t) => {
     for (const hearer of [ann, bob]) {
       await until(() => hearer.unread.length >= numbers.length, `${hearer.id} has heard round ${round}`, RECONNECT);
     }
-    await nothingElse(ann, bob, numbers);
+    await nothingElse(ann, bob, { byAnn: numbers, byBob: numbers });
   }
   for (const client of [ann, bob]) assert.deepEqual(client.disconnects, []);
 });
+
+for (const talked of [false, true]) {
+  test(`a node waits with what it has to say until slower ones are back, having talked before: ${talked}`, async (t) => {
+    const { cluster, room, ann, bob } = await twoOnTwoNodes(t);
+    if (talked) {
+      await ann.ok("message", room, "before");
+      await bob.hears("message", "before");
+    }
+    const connects = await cluster.metric("node-1", "roomcast_bus_connects_total");
+    const bringBack = await takeAway(cluster);
+    for (const n of upTo(20)) await ann.ok("message", room, n);
+    const goOn = stall(cluster, cluster.node("node-2"));
+    await bringBack();
+    const isBack = async () => (await cluster.metric("node-1", "roomcast_bus_connects_total")) > connects;
+    await until(isBack, "node-1 is back, and node-2 is not", RECONNECT);
+    goOn();
+    await until(() => bob.unread.length >= 20, "bob has heard all", RECONNECT);
+    await nothingElse(ann, bob, { byAnn: [], byBob: upTo(20) });
+  });
+}
 
 test("Redis dies in the middle of a conversation", async (t) => {
   const { cluster, room, ann, bob } = await twoOnTwoNodes(t);
@@ -99,6 +117,6 @@ test("Redis stops for a moment, with all connections open: nothing is lost, repe
   goOn();
   await say(20);
   for (const hearer of [ann, bob]) await until(() => hearer.unread.length >= said, `${hearer.id} has heard all`, RECONNECT);
-  await nothingElse(ann, bob, upTo(said));
+  await nothingElse(ann, bob, { byAnn: upTo(said), byBob: upTo(said) });
   for (const client of [ann, bob]) assert.deepEqual(client.disconnects, []);
 });

@@ -42,9 +42,11 @@ export async function takeAway(cluster) {
   };
 }
 
-/** Stops the cluster's Redis in its tracks, with all its connections open; the function that it gives lets it go on. */
-export function stall(cluster) {
-  const { pid } = cluster.redis;
+/**
+ * Stops a process of the cluster in its tracks, Redis if not told otherwise, with all its connections open; the function
+ * that it gives lets it go on.
+ */
+export function stall(cluster, { pid } = cluster.redis) {
   process.kill(pid, "SIGSTOP");
   const goOn = () => process.kill(pid, "SIGCONT");
   // whoever fails in between: a stopped process does not end when it is asked to
