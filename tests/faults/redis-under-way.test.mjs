@@ -57,6 +57,8 @@ for (const talked of [false, true]) {
     }
     const connects = await cluster.metric("node-1", "roomcast_bus_connects_total");
     const bringBack = await takeAway(cluster);
+    // what is said before would fail to be published, and by that the node would know of the outage in another way
+    await until(async () => (await cluster.metric("node-1", "roomcast_bus_up")) === 0, "node-1 has noticed");
     for (const n of upTo(20)) await ann.ok("message", room, n);
     const goOn = stall(cluster, cluster.node("node-2"));
     await bringBack();

@@ -2,13 +2,13 @@
 //! while a batch is under way goes out together in the next one.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use deadpool_redis::{Connection, Pool};
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tracing::{debug, warn};
 
-use crate::backoff::{self, Backoff};
+use crate::backoff::Backoff;
 use crate::counters::{Counters, Dropped};
 use crate::outbox::{Message, Outbox};
 use crate::status::Board;
@@ -16,17 +16,13 @@ use crate::status::Board;
 /// Messages in one round trip.
 const BATCH: usize = 256;
 
-/// How long to wait after Redis has come back: the other nodes come back each in their own time, and what is published
-/// before a node has subscribed again is lost to it.
-const GRACE: Duration = backoff::LONGEST.saturating_add(Duration::from_millis(500));
-
 pub(crate) async fn run(outbox: Arc<Outbox>, pool: Pool, counters: Arc<Counters>, board: Arc<Board>) {
     let mut backoff = Backoff::default();
-    let mut gate = Gate { listening: board.listening(), passed: None };
+    let mut open_from = board.open_from();
     let mut connection: Option<Connection> = None;
     loop {
         outbox.filled().await;
-        if !gate.pass().await {
+        if !open(&mut open_from).await {
             return;
         }
         let batch = outbox.batch(BATCH);
@@ -65,28 +61,17 @@ pub(crate) async fn run(outbox: Arc<Outbox>, pool: Pool, counters: Arc<Counters>
     }
 }
 
-/// Lets publishes through while this node hears the bus itself.
-struct Gate {
-    listening: watch::Receiver<Option<u64>>,
-    /// The number of the subscriber's connection for which it has opened.
-    passed: Option<u64>,
-}
-
-impl Gate {
-    /// Waits until the bus can be heard; `false` if it never will be again.
-    async fn pass(&mut self) -> bool {
-        loop {
-            let Ok(connect) = self.listening.wait_for(Option::is_some).await.map(|connect| *connect) else {
-                return false;
-            };
-            if self.passed == connect {
-                return true;
-            }
-            // At the start nobody is known to be waiting for anything.
-            if self.passed.is_some() {
-                tokio::time::sleep(GRACE).await;
-            }
-            self.passed = connect;
+/// Waits until this node may publish; `false` if it never will again.
+async fn open(open_from: &mut watch::Receiver<Option<Instant>>) -> bool {
+    loop {
+        let Ok(from) = open_from.wait_for(Option::is_some).await.map(|from| *from) else {
+            return false;
+        };
+        match from {
+            Some(from) if from <= Instant::now() => return true,
+            // The connection may break meanwhile, so it is asked again.
+            Some(from) => tokio::time::sleep_until(from).await,
+            None => {}
         }
     }
 }

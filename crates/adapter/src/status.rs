@@ -1,9 +1,12 @@
 //! Whether the node is connected to the others.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::backoff;
 
 /// The state of the bus, as observed by [`Bus::status`](crate::Bus::status).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,18 +39,23 @@ impl BusStatus {
     }
 }
 
+/// How long to wait with publishing after Redis has come back: the other nodes come back each in their own time, and
+/// what is published before a node has subscribed again is lost to it.
+const GRACE: Duration = backoff::LONGEST.saturating_add(Duration::from_millis(500));
+
 /// Where the subscriber and the publisher report, and what comes of it.
 #[derive(Debug)]
 pub(crate) struct Board {
     links: Mutex<Links>,
     status: watch::Sender<BusStatus>,
-    /// The number of the subscriber's present connection, `None` while there is none.
-    listening: watch::Sender<Option<u64>>,
+    /// From when on this node may publish, `None` while it hears nothing itself.
+    open_from: watch::Sender<Option<Instant>>,
 }
 
 #[derive(Debug, Default)]
 struct Links {
-    connects: u64,
+    reached: bool,
+    failed: bool,
     deaf: Option<String>,
     mute: Option<String>,
 }
@@ -57,7 +65,7 @@ impl Board {
         Self {
             links: Mutex::default(),
             status: watch::Sender::new(BusStatus::new(first, None)),
-            listening: watch::Sender::new(None),
+            open_from: watch::Sender::new(None),
         }
     }
 
@@ -65,25 +73,32 @@ impl Board {
         self.status.subscribe()
     }
 
-    pub(crate) fn listening(&self) -> watch::Receiver<Option<u64>> {
-        self.listening.subscribe()
+    pub(crate) fn open_from(&self) -> watch::Receiver<Option<Instant>> {
+        self.open_from.subscribe()
     }
 
     /// The subscriptions are set up.
     pub(crate) fn hears(&self) {
-        let connects = self.change(|links| {
-            links.connects += 1;
+        let mut grace = GRACE;
+        self.change(|links| {
+            if !links.failed {
+                grace = Duration::ZERO;
+            }
+            links.reached = true;
             links.deaf = None;
             // What failed before says nothing about now; the next batch will.
             links.mute = None;
         });
-        self.listening.send_replace(Some(connects));
+        self.open_from.send_replace(Some(Instant::now() + grace));
     }
 
     /// The subscriber has no connection.
     pub(crate) fn deaf(&self, reason: String) {
-        self.listening.send_replace(None);
-        self.change(|links| links.deaf = Some(reason));
+        self.open_from.send_replace(None);
+        self.change(|links| {
+            links.failed = true;
+            links.deaf = Some(reason);
+        });
     }
 
     /// A batch was published.
@@ -96,17 +111,17 @@ impl Board {
         self.change(|links| links.mute = Some(reason));
     }
 
-    fn change(&self, change: impl FnOnce(&mut Links)) -> u64 {
-        let (next, connects) = {
+    fn change(&self, change: impl FnOnce(&mut Links)) {
+        let next = {
             let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
             change(&mut links);
             let reason = links.deaf.clone().or_else(|| links.mute.clone());
-            let state = match (links.connects, &reason) {
-                (0, _) => BusState::Connecting,
+            let state = match (links.reached, &reason) {
+                (false, _) => BusState::Connecting,
                 (_, None) => BusState::Connected,
                 (_, Some(_)) => BusState::Degraded,
             };
-            (BusStatus::new(state, reason), links.connects)
+            BusStatus::new(state, reason)
         };
         self.status.send_if_modified(|status| {
             if status.state == next.state && status.reason == next.reason {
@@ -116,7 +131,6 @@ impl Board {
             *status = BusStatus { since, ..next };
             true
         });
-        connects
     }
 }
 
@@ -132,7 +146,7 @@ mod tests {
         board.mute("refused".into());
         assert_eq!(state(), BusState::Connecting);
         board.hears();
-        assert_eq!((state(), *board.listening().borrow()), (BusState::Connected, Some(1)));
+        assert_eq!(state(), BusState::Connected);
         board.mute("no permission".into());
         assert_eq!(state(), BusState::Degraded);
         board.speaks();
@@ -141,7 +155,20 @@ mod tests {
         assert_eq!(board.status().borrow().reason.as_deref(), Some("no permission"));
         let since = board.status().borrow().since;
         board.deaf("reset".into());
-        assert_eq!((state(), *board.listening().borrow()), (BusState::Degraded, None));
+        assert_eq!(state(), BusState::Degraded);
         assert_eq!(board.status().borrow().since, since);
+    }
+
+    #[test]
+    fn publishing_waits_for_the_others_after_an_outage_only() {
+        let board = Board::new(BusState::Connecting);
+        let open_from = board.open_from();
+        assert!(open_from.borrow().is_none());
+        board.hears();
+        assert!(open_from.borrow().is_some_and(|at| at <= Instant::now()));
+        board.deaf("reset".into());
+        assert!(open_from.borrow().is_none());
+        board.hears();
+        assert!(open_from.borrow().is_some_and(|at| at > Instant::now()));
     }
 }

@@ -65,7 +65,8 @@ pub struct SocketIoSettings {
     pub ping_timeout_ms: u64,
     /// Longest time for an upgrade from long-polling to websocket, in milliseconds.
     pub upgrade_timeout_ms: u64,
-    /// Longest time between opening a connection and connecting to a namespace, in milliseconds.
+    /// Longest time between opening a session and connecting to a namespace, in milliseconds. A session that ends
+    /// before it has connected counts for `max_sessions` until then.
     pub connect_timeout_ms: u64,
     /// Largest packet a client may send, in bytes, over any transport; Node's `maxHttpBufferSize`.
     pub max_payload_bytes: usize,
