@@ -18,9 +18,8 @@
 //! # Ok(()) }
 //! ```
 //!
-//! The way of an event from socket to socket: `sockets::dispatch` (in order), [`rules`] (may it?), `sockets::socket`
-//! (`relay`), then `roomcast_adapter`: `adapter` (to Redis and to the local clients) and, on the other nodes,
-//! `inbound`.
+//! The way of an event from socket to socket: `sockets::dispatch` (in order), `rules::event` (may it?), then
+//! `roomcast_adapter`: `adapter` (to Redis and to the local clients) and, on the other nodes, `routes` and `inbound`.
 
 pub mod codes;
 pub mod config;

@@ -1,8 +1,6 @@
 //! Identifiers on the bus.
 
-/// Letters of an id: `uid2` and `base64id` use the same 64 ([wire format, A.2]).
-///
-/// [wire format, A.2]: https://github.com/socketio/socket.io-redis-adapter
+/// Letters of an id: those of the packages `uid2` and `base64id`, which Node's servers use.
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 /// A random id of `N` characters. Node uses 6 for an adapter's uid and for request ids.
