@@ -108,8 +108,7 @@ impl Adapter {
 
     /// Makes the chosen sockets of this node join rooms.
     pub(crate) fn join_here(&self, opts: BroadcastOptions, rooms: impl RoomParam) {
-        // socketioxide would make the room even if nobody is to join it, and never remove it.
-        if self.local.sockets(opts.clone()).is_empty() {
+        if !self.has_any(&opts) {
             return;
         }
         self.local.add_sockets(opts, rooms);
@@ -118,7 +117,7 @@ impl Adapter {
 
     /// Makes the chosen sockets of this node leave rooms.
     pub(crate) fn leave_here(&self, opts: BroadcastOptions, rooms: impl RoomParam) {
-        if self.local.sockets(opts.clone()).is_empty() {
+        if !self.has_any(&opts) {
             return;
         }
         self.local.del_sockets(opts, rooms);
@@ -141,7 +140,7 @@ impl Adapter {
         !self.bus.is_memory() && !opts.is_local(self.local.server_id())
     }
 
-    /// Sends a request that wants no answer, and tells whether it has to be carried out here, too.
+    /// Sends a request that wants no answer. The other servers carry it out; this one does so by itself.
     fn ask_others(&self, opts: &BroadcastOptions, request: impl FnOnce(Target) -> Request<'static>) {
         if self.leaves_node(opts) {
             let request = request(wire_target(opts));
@@ -151,11 +150,10 @@ impl Adapter {
         }
     }
 
-    /// `opts` for this node, if it names anybody here. A single socket must be checked: socketioxide takes any id and
-    /// would keep rooms for a socket that is gone.
-    fn here(&self, opts: BroadcastOptions) -> Option<BroadcastOptions> {
-        let single = opts.rooms.is_empty() && !opts.has_flag(BroadcastFlags::Broadcast);
-        (!single || !self.local.fetch_sockets(opts.clone()).is_empty()).then_some(opts)
+    /// Whether anybody of this node is chosen. To be asked before rooms change: socketioxide makes a room even if nobody
+    /// is to join it, and never removes it, and it takes the id of a socket that is gone.
+    fn has_any(&self, opts: &BroadcastOptions) -> bool {
+        !self.local.fetch_sockets(opts.clone()).is_empty()
     }
 }
 
@@ -241,9 +239,7 @@ impl CoreAdapter<Emitter> for Adapter {
         self.ask_others(&opts, |target| {
             Request::Join(target, rooms.iter().map(ToString::to_string).collect())
         });
-        if let Some(opts) = self.here(opts) {
-            self.join_here(opts, rooms);
-        }
+        self.join_here(opts, rooms);
         Ok(())
     }
 
@@ -252,9 +248,7 @@ impl CoreAdapter<Emitter> for Adapter {
         self.ask_others(&opts, |target| {
             Request::Leave(target, rooms.iter().map(ToString::to_string).collect())
         });
-        if let Some(opts) = self.here(opts) {
-            self.leave_here(opts, rooms);
-        }
+        self.leave_here(opts, rooms);
         Ok(())
     }
 

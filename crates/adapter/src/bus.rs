@@ -19,9 +19,6 @@ use crate::status::{Board, BusState, BusStatus};
 use crate::subscriber::Subscriber;
 use crate::wire::channel::Channels;
 
-/// One connection publishes; the other is for what is asked beside it.
-const POOL_SIZE: usize = 2;
-
 /// Settings that cannot work.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -92,7 +89,8 @@ impl Bus {
         // Publishing needs no pushes, and RESP2 works with whatever stands between us and Redis.
         let manager = Manager::new_with_config(info.clone(), limits)?;
         let pool = Pool::builder(manager)
-            .max_size(POOL_SIZE)
+            // The publisher is the only one that asks; the pool checks and replaces its connection.
+            .max_size(1)
             .wait_timeout(Some(settings.timeout))
             .create_timeout(Some(settings.timeout))
             .recycle_timeout(Some(settings.timeout))

@@ -11,8 +11,8 @@ use crate::counters::Counters;
 use crate::wire::channel::Channels;
 use crate::{inbound, serve};
 
-/// The adapters of this node by what they subscribe to. They are held weakly: each belongs to its namespace in socketioxide, and
-/// goes with it.
+/// The adapters of this node by what they subscribe to. They are held weakly: each belongs to its namespace in
+/// socketioxide, and goes with it.
 pub(crate) struct Routes {
     table: RwLock<Table>,
     changed: Notify,

@@ -23,6 +23,6 @@ mod sessions;
 mod stats;
 
 pub use refuse::SERVER_FULL;
-pub use server::{BindError, Peer, Server, ServerSettings};
+pub use server::{BindError, Server, ServerSettings};
 pub use sessions::Sessions;
 pub use stats::{Stats, StatsSnapshot};

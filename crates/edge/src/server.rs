@@ -59,10 +59,6 @@ pub struct BindError {
     source: io::Error,
 }
 
-/// The other end of the TCP connection, in the extensions of each request. Behind a load balancer that is the balancer.
-#[derive(Debug, Clone, Copy)]
-pub struct Peer(pub SocketAddr);
-
 /// A bound listener.
 #[derive(Debug)]
 pub struct Server {
@@ -117,10 +113,8 @@ impl Server {
             match Arc::clone(&permits).try_acquire_owned() {
                 Ok(permit) => {
                     let stream = Held::new(stream, (permit, self.stats.open()));
-                    let service = app.clone().map_request(move |mut request: Request<Incoming>| {
-                        request.extensions_mut().insert(Peer(peer));
-                        request.map(Body::new)
-                    });
+                    let service =
+                        app.clone().map_request(|request: Request<Incoming>| request.map(Body::new));
                     let connection = http1::Builder::new()
                         .timer(TokioTimer::new())
                         .header_read_timeout(self.settings.header_timeout)

@@ -44,13 +44,16 @@ async fn one_connection_too_many_is_told_to_come_back() {
 
     // The place is free again when the first has gone.
     drop(first);
-    loop {
-        let mut third = TcpStream::connect(address).await.unwrap();
-        third.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
-        if read_all(&mut third).await.starts_with("HTTP/1.1 200 ") {
-            break;
+    let comes_in = async {
+        loop {
+            let mut third = TcpStream::connect(address).await.unwrap();
+            third.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+            if read_all(&mut third).await.starts_with("HTTP/1.1 200 ") {
+                break;
+            }
         }
-    }
+    };
+    tokio::time::timeout(Duration::from_secs(20), comes_in).await.unwrap();
 }
 
 #[tokio::test]

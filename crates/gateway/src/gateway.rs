@@ -72,8 +72,8 @@ impl Gateway {
         GatewayBuilder { settings, namespaces: Vec::new() }
     }
 
-    /// Everything that the node answers, to be served by a server of one's own. The limits of `[server]` do not
-    /// apply then.
+    /// Everything that the node answers, to be served by a server of one's own. The limits of `[server]` on
+    /// connections do not apply then; that on sessions does.
     pub fn router(&self) -> Router {
         self.router.clone()
     }
