@@ -1,30 +1,19 @@
 // socketsJoin, socketsLeave and disconnectSockets of a Node server and of the emitter act on our sockets.
 import assert from "node:assert/strict";
-import { before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 import { clusterForFile } from "../harness/cluster.mjs";
 import { until } from "../harness/deadline.mjs";
 import { freshRoom, nothingMore } from "../harness/fence.mjs";
-import { nodeServer } from "../harness/node-server.mjs";
-import { emitterOf } from "../harness/redis.mjs";
+import { neighboursOf } from "../harness/neighbours.mjs";
 
 const cluster = clusterForFile();
-let neighbour;
-let emitter;
-before(async () => {
-  neighbour = await nodeServer(cluster);
-  emitter = await emitterOf(cluster);
-});
-
-const HANDS = {
-  "a Node server": () => neighbour.chat,
-  "the emitter": () => emitter.of("/chat"),
-};
+const neighbours = neighboursOf(cluster);
 
 const rooms = async (client) => (await client.whoami()).rooms.sort();
 const isIn = (client, ...expected) =>
   until(async () => (await rooms(client)).join() === expected.sort().join(), `${client.id} is in [${expected}]`);
 
-for (const [name, hand] of Object.entries(HANDS)) {
+for (const [name, hand] of Object.entries(neighbours.hands)) {
   describe(name, () => {
     const ours = (options) => Promise.all(cluster.names.map((node) => cluster.connect({ node, namespace: "/chat", ...options })));
 
@@ -131,7 +120,7 @@ for (const [name, hand] of Object.entries(HANDS)) {
 
     test("disconnects everybody in the namespace", async () => {
       const clients = await ours();
-      const node = await neighbour.connect({ namespace: "/chat" });
+      const node = await neighbours.node.connect({ namespace: "/chat" });
       hand().disconnectSockets(true);
       for (const client of [...clients, node]) assert.equal(await client.gone(), "io server disconnect");
       const again = await ours();

@@ -1,29 +1,18 @@
 // Rooms made from afar: they exist as long as somebody is in them, and not a moment longer.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { before, test } from "node:test";
+import { test } from "node:test";
 import { clusterForFile } from "../harness/cluster.mjs";
 import { until } from "../harness/deadline.mjs";
 import { freshRoom } from "../harness/fence.mjs";
-import { nodeServer } from "../harness/node-server.mjs";
-import { emitterOf } from "../harness/redis.mjs";
+import { neighboursOf } from "../harness/neighbours.mjs";
 
 const cluster = clusterForFile();
 const TIMES = 200;
-let neighbour;
-let emitter;
-before(async () => {
-  neighbour = await nodeServer(cluster);
-  emitter = await emitterOf(cluster);
-});
-
-const HANDS = {
-  "a Node server": () => neighbour.chat,
-  "the emitter": () => emitter.of("/chat"),
-};
+const neighbours = neighboursOf(cluster);
 
 const chat = (node) => cluster.connect({ node, namespace: "/chat" });
-const allRooms = () => neighbour.chat.adapter.allRooms();
+const allRooms = () => neighbours.node.chat.adapter.allRooms();
 const rooms = async (client) => (await client.whoami()).rooms;
 const listed = async (label) => [...(await allRooms())].filter((room) => room.includes(label));
 
@@ -34,7 +23,7 @@ async function done(hand) {
   for (const client of clients) await client.expect("done?");
 }
 
-for (const [name, hand] of Object.entries(HANDS)) {
+for (const [name, hand] of Object.entries(neighbours.hands)) {
   test(`${name} lets nobody join: nothing is left behind`, async () => {
     const ann = await chat("node-1");
     for (let n = 0; n < TIMES; n += 1) {
@@ -84,9 +73,9 @@ test("rooms that nobody is in take no memory", async () => {
   const fill = async (label) => {
     for (let round = 0; round < 10; round += 1) {
       for (let n = 0; n < TIMES; n += 1) {
-        emitter.of("/chat").in("nobody").socketsJoin(`${label}-${round}-${n}-${name}`);
+        neighbours.emitter.of("/chat").in("nobody").socketsJoin(`${label}-${round}-${n}-${name}`);
       }
-      await done(emitter.of("/chat"));
+      await done(neighbours.emitter.of("/chat"));
     }
   };
   // what the buffers on the way take for themselves they take once
@@ -103,7 +92,7 @@ test("a room is gone with its last member, however it goes", async () => {
   const goings = {
     leaves: (client, room) => client.leave(room),
     disconnects: (client) => client.socket.disconnect(),
-    "is disconnected": (client) => neighbour.chat.in(client.id).disconnectSockets(true),
+    "is disconnected": (client) => neighbours.node.chat.in(client.id).disconnectSockets(true),
     breaks: (client) => client.socket.io.engine.transport.ws.terminate(),
   };
   for (const [how, go] of Object.entries(goings)) {
@@ -121,6 +110,6 @@ test("a socket that is gone cannot be moved into a room", async () => {
   const { id } = gone;
   gone.close();
   await until(async () => !(await allRooms()).has(id), "it is gone");
-  for (let n = 0; n < TIMES; n += 1) neighbour.chat.in(id).socketsJoin(`late-${n}`);
+  for (let n = 0; n < TIMES; n += 1) neighbours.node.chat.in(id).socketsJoin(`late-${n}`);
   assert.deepEqual(await listed("late-"), []);
 });
