@@ -1,29 +1,36 @@
 //! The adapter of one namespace: what socketioxide calls, and what the gateway calls directly.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::convert::Infallible;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::StreamExt;
 use socketioxide::adapter::Emitter;
 use socketioxide_core::adapter::errors::BroadcastError;
 use socketioxide_core::adapter::{
-    BroadcastFlags, BroadcastOptions, CoreAdapter, CoreLocalAdapter, DefinedAdapter, Room, RoomParam,
-    SocketEmitter,
+    BroadcastFlags, BroadcastOptions, CoreAdapter, CoreLocalAdapter, DefinedAdapter, RemoteSocketData, Room,
+    RoomParam,
 };
 use socketioxide_core::packet::{Packet, PacketData};
 use socketioxide_core::parser::ParserError;
 use socketioxide_core::{Sid, Value};
 
+use crate::acks::{self, AckStream};
+use crate::ask::Asks;
 use crate::bus::Bus;
-use crate::counters::Dropped;
-use crate::wire::broadcast::{self, Flags, Target};
-use crate::wire::channel::Channels;
-use crate::wire::request::{self, Envelope, Request};
-use crate::wire::{WireError, uid};
+use crate::metrics::Dropped;
+use crate::namespace::Namespace;
+use crate::operator::Operator;
+use crate::protocol::Protocol;
+use crate::rooms::Suspects;
+use crate::server_side::{Handlers, ServerEvent};
+use crate::wire::WireError;
+use crate::wire::broadcast::{Flags, Target};
+use crate::wire::request::Request;
 
 /// The sockets and rooms of one namespace on this node.
 pub type Local = CoreLocalAdapter<Emitter>;
@@ -38,15 +45,22 @@ pub enum EmitError {
     /// The packet is not an event with JSON text: only the common parser is supported.
     #[error("only events of the common parser can be broadcast")]
     NotAnEvent,
+    /// The data cannot be serialised.
+    #[error("data cannot be serialised: {0}")]
+    Data(ParserError),
 }
 
 /// A namespace's adapter over a [`Bus`]; see the crate's documentation.
 pub struct Adapter {
     local: Local,
     bus: Bus,
-    uid: String,
-    channels: Channels,
+    protocol: Protocol,
     room_changes: AtomicU64,
+    asks: Asks,
+    handlers: Handlers,
+    suspects: Suspects,
+    /// Itself, for what outlives a call.
+    me: OnceLock<Weak<Self>>,
 }
 
 impl Adapter {
@@ -63,10 +77,9 @@ impl Adapter {
             let (json, attachments) = event(&packet)?;
             let target = wire_target(&opts);
             let none = VecDeque::new();
-            let payload =
-                broadcast::encode(&self.uid, self.namespace(), json, attachments.unwrap_or(&none), &target)?;
+            let outgoing = self.protocol.broadcast(json, attachments.unwrap_or(&none), &target)?;
             if leaves_node {
-                self.bus.publish(self.channels.for_rooms(&target.rooms), payload);
+                self.bus.publish(outgoing);
             }
         }
         Ok(self.emit_local(packet, opts))
@@ -76,7 +89,7 @@ impl Adapter {
     pub fn emit_local(&self, packet: Packet, opts: BroadcastOptions) -> usize {
         let lost = self.local.broadcast(packet, opts).map_or_else(|errors| errors.len(), |()| 0);
         if lost > 0 {
-            self.bus.counters_ref().dropped(Dropped::ClientQueue, lost as u64);
+            self.bus.metrics().dropped(Dropped::ClientQueue, lost as u64);
         }
         lost
     }
@@ -106,22 +119,71 @@ impl Adapter {
         self.room_changes.load(Ordering::Acquire)
     }
 
+    /// The program knows that these rooms have got or lost members of this node. To be called after each join, leave and
+    /// disconnect if [`rooms_are_told`](crate::RedisSettings::rooms_are_told) is set, and without meaning otherwise.
+    pub fn rooms_changed(&self, rooms: impl IntoIterator<Item = String>) {
+        if self.bus.has_room_channels() {
+            self.suspects.add(rooms);
+            self.bus.look_at_rooms();
+        }
+    }
+
+    /// Waits until what other servers send to `room` arrives here, after a socket of this node has joined it. At once,
+    /// unless rooms have channels of their own.
+    pub async fn until_subscribed(&self, room: &str) {
+        if self.bus.has_room_channels() {
+            let channel = self.protocol.channels.for_rooms(&[room]);
+            // The room is looked at, and the channel subscribed, by other tasks, one after the other.
+            while self.has_members(room) && !self.bus.routes().has(&channel) {
+                if !self.suspects.is_pending(room) {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            self.bus.routes().until_active(&channel).await;
+        }
+    }
+
     /// Makes the chosen sockets of this node join rooms.
-    pub(crate) fn join_here(&self, opts: BroadcastOptions, rooms: impl RoomParam) {
+    pub(crate) fn join_here(&self, opts: BroadcastOptions, rooms: Vec<String>) {
         if !self.has_any(&opts) {
             return;
         }
-        self.local.add_sockets(opts, rooms);
+        self.local.add_sockets(opts, rooms.clone());
         self.room_changes.fetch_add(1, Ordering::Release);
+        self.rooms_changed(rooms);
     }
 
     /// Makes the chosen sockets of this node leave rooms.
-    pub(crate) fn leave_here(&self, opts: BroadcastOptions, rooms: impl RoomParam) {
+    pub(crate) fn leave_here(&self, opts: BroadcastOptions, rooms: Vec<String>) {
         if !self.has_any(&opts) {
             return;
         }
-        self.local.del_sockets(opts, rooms);
+        self.local.del_sockets(opts, rooms.clone());
         self.room_changes.fetch_add(1, Ordering::Release);
+        self.rooms_changed(rooms);
+    }
+
+    /// Whether a socket of this node is in `room`.
+    pub(crate) fn has_members(&self, room: &str) -> bool {
+        self.members(room) > 0
+    }
+
+    /// All sockets of this node.
+    pub(crate) fn count_sockets(&self) -> u64 {
+        self.local.sockets(to_rooms([], [])).len() as u64
+    }
+
+    /// All rooms of this node, those of single sockets included.
+    pub(crate) fn rooms_here(&self) -> Vec<String> {
+        self.local.rooms(to_rooms([], [])).into_iter().map(Room::into_owned).collect()
+    }
+
+    pub(crate) fn look_at_all_rooms(&self) {
+        if self.bus.has_room_channels() {
+            self.suspects.add_all();
+            self.bus.look_at_rooms();
+        }
     }
 
     pub(crate) fn bus(&self) -> &Bus {
@@ -129,24 +191,51 @@ impl Adapter {
     }
 
     pub(crate) fn uid(&self) -> &str {
-        &self.uid
+        self.bus.node_id()
     }
 
-    pub(crate) fn channels(&self) -> &Channels {
-        &self.channels
+    pub(crate) fn protocol(&self) -> &Protocol {
+        &self.protocol
     }
 
-    fn leaves_node(&self, opts: &BroadcastOptions) -> bool {
-        !self.bus.is_memory() && !opts.is_local(self.local.server_id())
+    pub(crate) fn asks(&self) -> &Asks {
+        &self.asks
+    }
+
+    pub(crate) fn handlers(&self) -> &Handlers {
+        &self.handlers
+    }
+
+    pub(crate) fn suspects(&self) -> &Suspects {
+        &self.suspects
+    }
+
+    pub(crate) fn handle_server_side(&self, event: ServerEvent) {
+        self.handlers.handle(event);
+    }
+
+    /// Whether servers of another kind have this namespace, too.
+    pub(crate) fn has_others(&self) -> bool {
+        self.bus.registry().has_others(self.namespace())
+    }
+
+    pub(crate) fn handle(&self) -> Weak<Self> {
+        self.me.get().cloned().unwrap_or_default()
+    }
+
+    pub(crate) fn leaves_node(&self, opts: &BroadcastOptions) -> bool {
+        !self.bus.is_alone() && !opts.is_local(self.local.server_id())
     }
 
     /// Sends a request that wants no answer. The other servers carry it out; this one does so by itself.
-    fn ask_others(&self, opts: &BroadcastOptions, request: impl FnOnce(Target) -> Request<'static>) {
+    pub(crate) fn ask_others(
+        &self,
+        opts: &BroadcastOptions,
+        request: impl FnOnce(Target) -> Request<'static>,
+    ) {
         if self.leaves_node(opts) {
-            let request = request(wire_target(opts));
-            let envelope = Envelope { uid: Some(self.uid.clone()), request_id: None, request };
-            let payload = request::encode(&envelope).expect("only a broadcast request has no text form");
-            self.bus.publish(self.channels.request.clone(), payload);
+            let request = self.protocol.request(None, request(wire_target(opts)));
+            self.bus.publish(request.expect("what goes to chosen sockets always has a form"));
         }
     }
 
@@ -171,7 +260,7 @@ pub(crate) fn to_rooms(
 }
 
 /// The receivers in the words of the bus, where a socket is the room named by its id.
-fn wire_target(opts: &BroadcastOptions) -> Target {
+pub(crate) fn wire_target(opts: &BroadcastOptions) -> Target {
     let names = |rooms: &[Room]| rooms.iter().map(ToString::to_string).collect();
     let mut target = Target {
         rooms: names(&opts.rooms),
@@ -186,7 +275,7 @@ fn wire_target(opts: &BroadcastOptions) -> Target {
     target
 }
 
-fn event(packet: &Packet) -> Result<(&str, Option<&VecDeque<Bytes>>), EmitError> {
+pub(crate) fn event(packet: &Packet) -> Result<(&str, Option<&VecDeque<Bytes>>), EmitError> {
     match &packet.inner {
         PacketData::Event(Value::Str(json, bins), _) | PacketData::BinaryEvent(Value::Str(json, bins), _) => {
             Ok((json.as_str(), bins.as_ref()))
@@ -198,19 +287,29 @@ fn event(packet: &Packet) -> Result<(&str, Option<&VecDeque<Bytes>>), EmitError>
 impl CoreAdapter<Emitter> for Adapter {
     type Error = Infallible;
     type State = Bus;
-    type AckStream = <Emitter as SocketEmitter>::AckStream;
+    type AckStream = AckStream;
     type InitRes = ();
 
     fn new(bus: &Bus, local: Local) -> Self {
-        let uid = uid::random::<6>();
-        let channels = bus.channels(local.path(), &uid);
-        Self { local, bus: bus.clone(), uid, channels, room_changes: AtomicU64::new(0) }
+        let protocol = bus.protocol(local.path());
+        Self {
+            local,
+            bus: bus.clone(),
+            protocol,
+            room_changes: AtomicU64::new(0),
+            asks: Asks::default(),
+            handlers: Handlers::default(),
+            suspects: Suspects::default(),
+            me: OnceLock::new(),
+        }
     }
 
     /// The namespace exists at once; a client that came while Redis is slow or away would otherwise be told
     /// `Invalid namespace`, after which Socket.IO clients do not try again.
     fn init(self: Arc<Self>, on_success: impl FnOnce() + Send + 'static) {
+        let _ = self.me.set(Arc::downgrade(&self));
         self.bus.routes().add(&self);
+        self.bus.registry().touch();
         on_success();
     }
 
@@ -230,26 +329,62 @@ impl CoreAdapter<Emitter> for Adapter {
         packet: Packet,
         opts: BroadcastOptions,
         timeout: Option<Duration>,
-    ) -> Result<Self::AckStream, Infallible> {
-        Ok(self.local.broadcast_with_ack(packet, opts, timeout).0)
+    ) -> Result<AckStream, Infallible> {
+        Ok(match self.handle().upgrade() {
+            Some(adapter) => acks::stream(adapter, packet, opts, timeout),
+            None => self.local.broadcast_with_ack(packet, opts, timeout).0.boxed().fuse(),
+        })
     }
 
     async fn add_sockets(&self, opts: BroadcastOptions, rooms: impl RoomParam) -> Result<(), Infallible> {
-        let rooms: Vec<Room> = rooms.into_room_iter().collect();
-        self.ask_others(&opts, |target| {
-            Request::Join(target, rooms.iter().map(ToString::to_string).collect())
-        });
+        let rooms: Vec<String> = rooms.into_room_iter().map(Room::into_owned).collect();
+        self.ask_others(&opts, |target| Request::Join(target, rooms.clone()));
         self.join_here(opts, rooms);
         Ok(())
     }
 
     async fn del_sockets(&self, opts: BroadcastOptions, rooms: impl RoomParam) -> Result<(), Infallible> {
-        let rooms: Vec<Room> = rooms.into_room_iter().collect();
-        self.ask_others(&opts, |target| {
-            Request::Leave(target, rooms.iter().map(ToString::to_string).collect())
-        });
+        let rooms: Vec<String> = rooms.into_room_iter().map(Room::into_owned).collect();
+        self.ask_others(&opts, |target| Request::Leave(target, rooms.clone()));
         self.leave_here(opts, rooms);
         Ok(())
+    }
+
+    /// The rooms of the whole cluster if all sockets are chosen, otherwise those of this node's.
+    async fn rooms(&self, opts: BroadcastOptions) -> Result<Vec<Room>, Infallible> {
+        let everybody = opts.rooms.is_empty() && opts.except.is_empty() && opts.sid.is_none();
+        Ok(match self.handle().upgrade().filter(|_| everybody && self.leaves_node(&opts)) {
+            Some(adapter) => {
+                Namespace::new(adapter).all_rooms().await.items.into_iter().map(Room::Owned).collect()
+            }
+            None => self.local.rooms(opts).into_iter().collect(),
+        })
+    }
+
+    /// Sockets of Node servers are not among them: their ids do not fit into socketioxide's. Use
+    /// [`Operator::fetch_sockets`] for them.
+    async fn fetch_sockets(&self, opts: BroadcastOptions) -> Result<Vec<RemoteSocketData>, Infallible> {
+        let mut found = self.local.fetch_sockets(opts.clone());
+        let Some(adapter) = self.handle().upgrade().filter(|_| self.leaves_node(&opts)) else {
+            return Ok(found);
+        };
+        let sockets = Operator::with(adapter, opts).fetch_sockets().await;
+        // Any server but this one: what is done to the socket goes over the bus, to the room of its id.
+        let elsewhere = socketioxide_core::Uid::ZERO;
+        let known: HashSet<Sid> = found.iter().map(|socket| socket.id).collect();
+        let remote = sockets.items.iter().filter_map(|socket| socket.id.parse().ok());
+        found.extend(remote.filter(|id| !known.contains(id)).map(|id| RemoteSocketData {
+            id,
+            server_id: elsewhere,
+            ns: self.local.path().clone(),
+        }));
+        Ok(found)
+    }
+
+    async fn server_count(&self) -> Result<u16, Infallible> {
+        let count = self.bus.count(&[self.protocol.counted().clone()]).await;
+        let count = count.and_then(|counts| counts.first().copied()).unwrap_or(1).max(1);
+        Ok(count.try_into().unwrap_or(u16::MAX))
     }
 
     async fn disconnect_socket(&self, opts: BroadcastOptions) -> Result<(), BroadcastError> {
@@ -257,7 +392,11 @@ impl CoreAdapter<Emitter> for Adapter {
         self.local.disconnect_socket(opts).map_err(BroadcastError::Socket)
     }
 
+    /// socketioxide calls this for whatever it does with rooms, and tells no more.
     fn get_local(&self) -> &Local {
+        if self.bus.has_room_channels() && !self.bus.rooms_are_told() {
+            self.look_at_all_rooms();
+        }
         &self.local
     }
 }
@@ -266,10 +405,7 @@ impl DefinedAdapter for Adapter {}
 
 impl fmt::Debug for Adapter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Adapter")
-            .field("namespace", &self.namespace())
-            .field("uid", &self.uid)
-            .finish_non_exhaustive()
+        f.debug_struct("Adapter").field("namespace", &self.namespace()).finish_non_exhaustive()
     }
 }
 

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 const FIRST: Duration = Duration::from_millis(50);
-pub(crate) const LONGEST: Duration = Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_millis(500);
 
-/// Doubles from 50 ms to 1 s, each wait shortened at random by up to half, so that the nodes of a cluster do not come
+/// Doubles from 50 ms to 0.5 s, each wait shortened at random by up to half, so that the nodes of a cluster do not come
 /// back in step.
 #[derive(Debug, Default)]
 pub(crate) struct Backoff {

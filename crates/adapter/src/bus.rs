@@ -1,41 +1,56 @@
 //! What connects the nodes: one [`Bus`] per node, shared by the adapters of all its namespaces.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
 
-use deadpool_redis::{Manager, Pool};
-use redis::io::tcp::TcpSettings;
-use redis::{AsyncConnectionConfig, Client, ConnectionInfo, ProtocolVersion};
-use tokio::sync::watch;
+use socketioxide::SocketIo;
+use socketioxide::extract::SocketRef;
+use socketioxide_core::Sid;
+use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 
 use crate::adapter::Adapter;
-use crate::counters::{CounterSnapshot, Counters};
+use crate::hub::{Hub, Seat};
+use crate::metrics::{CounterSnapshot, Counters, Metrics};
+use crate::namespace::Namespace;
 use crate::outbox::Outbox;
-use crate::publisher;
+use crate::protocol::{Mode, Outgoing, Protocol, node_id};
+use crate::redis::{Parts, Redis};
+use crate::registry::{Node, Registry};
+use crate::rooms;
 use crate::routes::Routes;
 use crate::settings::RedisSettings;
 use crate::status::{Board, BusState, BusStatus};
-use crate::subscriber::Subscriber;
-use crate::wire::channel::Channels;
 
 /// Settings that cannot work.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BusError {
     /// The Redis URL has another scheme.
-    #[error("the redis URL must begin with redis://")]
+    #[error(
+        "the redis URL must begin with redis://, redis-cluster:// or redis-sentinel://, or the same with rediss for TLS"
+    )]
     Scheme,
+    /// Several hosts for one server.
+    #[error("a redis:// URL names one host; several are for redis-cluster:// and redis-sentinel://")]
+    ManyHosts,
+    /// A sentinel URL without the master's name.
+    #[error("a redis-sentinel:// URL ends with the name of the master: redis-sentinel://host:26379#mymaster")]
+    MasterName,
+    /// A `#` where it has no meaning.
+    #[error("only a redis-sentinel:// URL has a `#`; in a password it is written %23")]
+    Fragment,
+    /// A Redis Cluster has one database.
+    #[error("a Redis Cluster has only database 0")]
+    ClusterDatabase,
     /// The Redis URL or its parts make no sense.
     #[error("invalid redis settings: {0}")]
     Settings(#[from] redis::RedisError),
-    /// The connection pool could not be made.
-    #[error("cannot make the connection pool: {0}")]
-    Pool(#[from] deadpool_redis::BuildError),
 }
 
 /// The handle to the other nodes, and the state type of [`Adapter`]; cheap to clone. The connections end when the
-/// last clone is gone.
+/// last clone is gone, or with [`close`](Self::close).
 #[derive(Clone)]
 pub struct Bus {
     inner: Arc<Inner>,
@@ -43,16 +58,34 @@ pub struct Bus {
 
 struct Inner {
     prefix: String,
+    mode: Mode,
+    specific_responses: bool,
+    rooms_are_told: bool,
+    requests_timeout: Duration,
+    max_requests: usize,
     routes: Arc<Routes>,
+    registry: Arc<Registry>,
+    metrics: Arc<dyn Metrics>,
     counters: Arc<Counters>,
     board: Arc<Board>,
-    outbox: Option<Arc<Outbox>>,
-    tasks: Vec<AbortHandle>,
+    outbox: Arc<Outbox>,
+    link: Link,
+    /// There are rooms to look at.
+    suspects: Arc<Notify>,
+    room_watch: Option<AbortHandle>,
+    /// Weak: the sockets hold the namespaces, these the adapters, and these this.
+    io: OnceLock<Weak<SocketIo<Adapter>>>,
+}
+
+enum Link {
+    Alone,
+    Hub(Arc<Seat>),
+    Redis(Redis),
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        for task in &self.tasks {
+        if let Some(task) = &self.room_watch {
             task.abort();
         }
     }
@@ -62,17 +95,27 @@ impl Bus {
     /// No other nodes: everything stays in this process.
     #[must_use]
     pub fn memory() -> Self {
-        let counters = Arc::<Counters>::default();
-        Self {
-            inner: Arc::new(Inner {
-                prefix: String::new(),
-                routes: Arc::new(Routes::new(Arc::clone(&counters))),
-                counters,
-                board: Arc::new(Board::new(BusState::Memory)),
-                outbox: None,
-                tasks: Vec::new(),
-            }),
-        }
+        let settings = RedisSettings::new("");
+        let parts = parts(&settings, BusState::Memory, None);
+        Self::with(&settings, parts, Link::Alone)
+    }
+
+    /// The same, with [`Metrics`] of your own in place of the [`counters`](Self::counters).
+    #[must_use]
+    pub fn memory_with_metrics(metrics: Arc<dyn Metrics>) -> Self {
+        let settings = RedisSettings::new("");
+        let parts = parts(&settings, BusState::Memory, Some(metrics));
+        Self::with(&settings, parts, Link::Alone)
+    }
+
+    /// The other buses at this hub, all in this process. Must be called in a tokio runtime.
+    #[must_use]
+    pub fn joined(hub: &Hub) -> Self {
+        let settings = RedisSettings::new("");
+        let made = parts(&settings, BusState::Memory, None);
+        let Made { parts: Parts { routes, registry, outbox, .. }, .. } = &made;
+        let seat = hub.join(Arc::clone(routes), Arc::clone(registry), Arc::clone(outbox));
+        Self::with(&settings, made, Link::Hub(seat))
     }
 
     /// The nodes that share this Redis and prefix. Returns at once; the connection is made in the background and
@@ -81,48 +124,70 @@ impl Bus {
     /// # Errors
     /// [`BusError`] if the settings cannot work; an unreachable Redis is no error but a [`status`](Self::status).
     pub fn redis(settings: &RedisSettings) -> Result<Self, BusError> {
-        let info = connection_info(settings)?;
-        // The library's own limits (500 ms for an answer) would repeat batches that a busy Redis has taken.
-        let limits = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(settings.timeout))
-            .set_response_timeout(Some(settings.timeout));
-        // Publishing needs no pushes, and RESP2 works with whatever stands between us and Redis.
-        let manager = Manager::new_with_config(info.clone(), limits)?;
-        let pool = Pool::builder(manager)
-            // The publisher is the only one that asks; the pool checks and replaces its connection.
-            .max_size(1)
-            .wait_timeout(Some(settings.timeout))
-            .create_timeout(Some(settings.timeout))
-            .recycle_timeout(Some(settings.timeout))
-            .runtime(deadpool_redis::Runtime::Tokio1)
-            .build()?;
-        let resp3 = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-        let client = Client::open(info.set_redis_settings(resp3))?;
+        Self::start(settings, None)
+    }
 
-        let counters = Arc::<Counters>::default();
-        let routes = Arc::new(Routes::new(Arc::clone(&counters)));
-        let outbox = Arc::new(Outbox::new(settings, Arc::clone(&counters)));
-        let board = Arc::new(Board::new(BusState::Connecting));
-        let subscriber = Subscriber {
-            client,
-            routes: Arc::clone(&routes),
-            counters: Arc::clone(&counters),
-            board: Arc::clone(&board),
-            timeout: settings.timeout,
-            ping_interval: settings.ping_interval,
+    /// The same, with [`Metrics`] of your own in place of the [`counters`](Self::counters).
+    ///
+    /// # Errors
+    /// As [`redis`](Self::redis).
+    pub fn redis_with_metrics(settings: &RedisSettings, metrics: Arc<dyn Metrics>) -> Result<Self, BusError> {
+        Self::start(settings, Some(metrics))
+    }
+
+    fn start(settings: &RedisSettings, metrics: Option<Arc<dyn Metrics>>) -> Result<Self, BusError> {
+        let made = parts(settings, BusState::Connecting, metrics);
+        let Parts { routes, outbox, registry, metrics, board } = &made.parts;
+        let shared = Parts {
+            routes: Arc::clone(routes),
+            outbox: Arc::clone(outbox),
+            registry: Arc::clone(registry),
+            metrics: Arc::clone(metrics),
+            board: Arc::clone(board),
         };
-        let tasks = vec![
-            tokio::spawn(subscriber.run()).abort_handle(),
-            tokio::spawn(publisher::run(
-                Arc::clone(&outbox),
-                pool,
-                Arc::clone(&counters),
-                Arc::clone(&board),
-            ))
-            .abort_handle(),
-        ];
-        let prefix = settings.prefix.clone();
-        Ok(Self { inner: Arc::new(Inner { prefix, routes, counters, board, outbox: Some(outbox), tasks }) })
+        let redis = Redis::start(settings, registry.id(), shared)?;
+        Ok(Self::with(settings, made, Link::Redis(redis)))
+    }
+
+    fn with(settings: &RedisSettings, made: Made, link: Link) -> Self {
+        let Made { counters, parts: Parts { routes, outbox, registry, metrics, board } } = made;
+        let suspects = Arc::<Notify>::default();
+        let room_watch = settings
+            .mode
+            .has_room_channels()
+            .then(|| tokio::spawn(rooms::watch(Arc::clone(&routes), Arc::clone(&suspects))).abort_handle());
+        let inner = Inner {
+            prefix: settings.prefix.clone(),
+            mode: settings.mode,
+            specific_responses: settings.specific_responses,
+            rooms_are_told: settings.rooms_are_told,
+            requests_timeout: settings.requests_timeout,
+            max_requests: settings.max_requests,
+            routes,
+            registry,
+            metrics,
+            counters,
+            board,
+            outbox,
+            link,
+            suspects,
+            room_watch,
+            io: OnceLock::new(),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Lets the other servers see the sockets' handshakes and data (see [`Profile`](crate::Profile)): without it they
+    /// see only ids and rooms. Keep the [`Arc`] for as long as the server runs.
+    pub fn attach(&self, io: &Arc<SocketIo<Adapter>>) {
+        // A second one would be for the same adapters.
+        let _ = self.inner.io.set(Arc::downgrade(io));
+    }
+
+    /// A namespace on all servers; `None` if this node does not have it.
+    #[must_use]
+    pub fn of(&self, namespace: &str) -> Option<Namespace> {
+        self.adapter(namespace).map(Namespace::new)
     }
 
     /// The state of the connection, to read or to watch.
@@ -131,15 +196,40 @@ impl Bus {
         self.inner.board.status()
     }
 
-    /// The numbers of now.
+    /// This node's id: random, another one after each start.
+    #[must_use]
+    pub fn node_id(&self) -> &str {
+        self.inner.registry.id()
+    }
+
+    /// The nodes of the cluster, this one among them, as of the last heartbeat; to read or to watch. A node that died is
+    /// gone within 10 s by default. Node servers are not among them.
+    #[must_use]
+    pub fn nodes(&self) -> watch::Receiver<Arc<Vec<Node>>> {
+        match &self.inner.link {
+            Link::Alone => self.inner.registry.update(Vec::new()),
+            Link::Hub(seat) => seat.hub().tell_everybody(),
+            Link::Redis(_) => {}
+        }
+        self.inner.registry.nodes()
+    }
+
+    /// The numbers of now; all zero if the bus was given [`Metrics`] of your own.
     #[must_use]
     pub fn counters(&self) -> CounterSnapshot {
-        let mut snapshot = self.inner.counters.snapshot();
-        if let Some(outbox) = &self.inner.outbox {
-            let (messages, bytes) = outbox.depth();
-            (snapshot.outbox_messages, snapshot.outbox_bytes) = (messages as u64, bytes as u64);
-        }
-        snapshot
+        self.inner.counters.snapshot()
+    }
+
+    /// Messages and bytes that wait to be published.
+    #[must_use]
+    pub fn outbox_depth(&self) -> (usize, usize) {
+        self.inner.outbox.depth()
+    }
+
+    /// Requests of this node that wait for the answers of others.
+    #[must_use]
+    pub fn pending_requests(&self) -> usize {
+        self.inner.routes.all().iter().map(|adapter| adapter.asks().len()).sum()
     }
 
     /// The adapter of a namespace that exists on this node.
@@ -148,41 +238,110 @@ impl Bus {
         self.inner.routes.adapter(namespace)
     }
 
-    pub(crate) fn channels(&self, namespace: &str, uid: &str) -> Channels {
-        Channels::new(&self.inner.prefix, namespace, uid)
+    /// Takes this node out of the cluster: the others know at once, and nothing is heard or published any more. What still
+    /// waits in the outbox is lost.
+    pub async fn close(&self) {
+        match &self.inner.link {
+            Link::Alone => {}
+            Link::Hub(seat) => seat.leave(),
+            Link::Redis(redis) => redis.leave().await,
+        }
     }
 
-    pub(crate) fn counters_ref(&self) -> &Counters {
-        &self.inner.counters
+    pub(crate) fn protocol(&self, namespace: &str) -> Protocol {
+        let Inner { mode, prefix, specific_responses, .. } = &*self.inner;
+        Protocol::new(*mode, prefix, namespace, self.node_id(), *specific_responses)
     }
 
-    pub(crate) fn is_memory(&self) -> bool {
-        self.inner.outbox.is_none()
+    pub(crate) fn metrics(&self) -> &dyn Metrics {
+        &*self.inner.metrics
+    }
+
+    pub(crate) fn is_alone(&self) -> bool {
+        matches!(self.inner.link, Link::Alone)
     }
 
     pub(crate) fn routes(&self) -> &Routes {
         &self.inner.routes
     }
 
-    /// Hands bytes to the publisher; without a bus they have nowhere to go.
-    pub(crate) fn publish(&self, channel: String, payload: Vec<u8>) {
-        if let Some(outbox) = &self.inner.outbox {
-            outbox.push(channel, payload);
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.inner.registry
+    }
+
+    pub(crate) fn requests_timeout(&self) -> Duration {
+        self.inner.requests_timeout
+    }
+
+    pub(crate) fn max_requests(&self) -> usize {
+        self.inner.max_requests
+    }
+
+    /// Whether it matters who is in which room.
+    pub(crate) fn has_room_channels(&self) -> bool {
+        self.inner.room_watch.is_some()
+    }
+
+    /// Whether the program says which rooms have changed.
+    pub(crate) fn rooms_are_told(&self) -> bool {
+        self.inner.rooms_are_told
+    }
+
+    /// Some rooms are to be looked at.
+    pub(crate) fn look_at_rooms(&self) {
+        self.inner.suspects.notify_one();
+    }
+
+    /// Something about a socket of this node, if the node knows its sockets.
+    pub(crate) fn socket<T>(
+        &self,
+        namespace: &str,
+        sid: Sid,
+        read: impl FnOnce(&SocketRef<Adapter>) -> T,
+    ) -> Option<T> {
+        let io = self.inner.io.get()?.upgrade()?;
+        io.of(namespace)?.get_socket(sid).map(|socket| read(&socket))
+    }
+
+    /// How many servers listen to each channel; `None` if nobody can tell.
+    pub(crate) async fn count(&self, channels: &[String]) -> Option<Vec<u64>> {
+        match &self.inner.link {
+            Link::Alone => Some(vec![1; channels.len()]),
+            Link::Hub(seat) => {
+                // Namespaces come and go without the hub being told.
+                seat.hub().tell_everybody();
+                Some(seat.hub().count(channels))
+            }
+            Link::Redis(redis) => redis.count(channels).await,
         }
     }
+
+    /// Hands bytes to the publisher; without a bus they have nowhere to go.
+    pub(crate) fn publish(&self, outgoing: Outgoing) {
+        if !self.is_alone() {
+            self.inner.outbox.push(outgoing.channel, outgoing.payload);
+        }
+    }
+}
+
+struct Made {
+    counters: Arc<Counters>,
+    parts: Parts,
+}
+
+fn parts(settings: &RedisSettings, first: BusState, metrics: Option<Arc<dyn Metrics>>) -> Made {
+    let counters = Arc::<Counters>::default();
+    let metrics = metrics.unwrap_or_else(|| Arc::clone(&counters) as Arc<dyn Metrics>);
+    let routes = Arc::new(Routes::new(Arc::clone(&metrics)));
+    let (name, address) = (settings.node_name.clone(), settings.node_address.clone());
+    let registry = Arc::new(Registry::new(node_id(), name, address, Arc::clone(&routes)));
+    let outbox = Arc::new(Outbox::new(settings, Arc::clone(&metrics)));
+    let board = Arc::new(Board::new(first, Arc::clone(&metrics)));
+    Made { counters, parts: Parts { routes, outbox, registry, metrics, board } }
 }
 
 impl fmt::Debug for Bus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Bus").field("status", &*self.inner.board.status().borrow()).finish_non_exhaustive()
     }
-}
-
-fn connection_info(settings: &RedisSettings) -> Result<ConnectionInfo, BusError> {
-    let keepalive = socket2::TcpKeepalive::new().with_time(settings.ping_interval);
-    let tcp = TcpSettings::default()
-        .set_nodelay(true)
-        .set_keepalive(keepalive)
-        .set_user_timeout(settings.timeout.saturating_mul(2));
-    Ok(settings.connection_info()?.set_tcp_settings(tcp))
 }

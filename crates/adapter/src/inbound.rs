@@ -1,34 +1,126 @@
-//! A broadcast from the bus → the local clients that it is for.
+//! A message from the bus → the local clients, a request to carry out, or an answer that somebody waits for.
 
 use socketioxide_core::adapter::BroadcastFlags;
 use socketioxide_core::packet::Packet;
 use socketioxide_core::{Str, Value};
 
 use crate::adapter::{Adapter, to_rooms};
-use crate::counters::Dropped;
+use crate::metrics::Dropped;
+use crate::protocol::Asker;
+use crate::routes::Kind;
+use crate::serve;
+use crate::wire::broadcast::Target;
+use crate::wire::payload::Payload;
+use crate::wire::request::{self, Request};
+use crate::wire::response::{self, Body};
+use crate::wire::sharded::{self, Message};
 use crate::wire::{WireError, broadcast, to_json};
 
-/// Delivers what another server published on `channel`.
-pub(crate) fn broadcast(adapter: &Adapter, channel: &str, payload: &[u8]) -> Result<(), WireError> {
-    let counters = adapter.bus().counters_ref();
+/// Handles what came on `channel`, by a subscription of this kind.
+pub(crate) fn message(adapter: &Adapter, kind: Kind, channel: &str, payload: &[u8]) -> Result<(), WireError> {
+    match kind {
+        Kind::Broadcast => classic_broadcast(adapter, channel, payload),
+        Kind::Request => {
+            let request::Envelope { uid, request_id, request } = request::decode(payload)?;
+            // What this node asked it has done already.
+            if uid.as_deref() == Some(adapter.uid()) {
+                return Ok(());
+            }
+            let asker = request_id.map(|request_id| Asker { uid, request_id });
+            serve::request(adapter, asker, request)
+        }
+        Kind::Response => {
+            let response::Response { request_id, uid, body } = response::decode(payload)?;
+            adapter.asks().heard(&request_id, uid, body)
+        }
+        Kind::Sharded => sharded_message(adapter, payload),
+        Kind::Room => {
+            let room = adapter.protocol().channels.room_of(channel).unwrap_or_default();
+            if is_unwanted(adapter, room) { Ok(()) } else { sharded_message(adapter, payload) }
+        }
+    }
+}
+
+/// Nobody here is in the room that the message is for, so there is nothing to do; this is the normal fate of most.
+fn is_unwanted(adapter: &Adapter, room: &str) -> bool {
+    let unwanted = !room.is_empty() && !adapter.has_members(room);
+    if unwanted {
+        adapter.bus().metrics().dropped(Dropped::Unwanted, 1);
+    }
+    unwanted
+}
+
+fn classic_broadcast(adapter: &Adapter, channel: &str, payload: &[u8]) -> Result<(), WireError> {
     // The bus gives back what this adapter published; it has been delivered here already.
     if broadcast::sender(payload) == Some(adapter.uid()) {
         return Ok(());
     }
-    // The channel names the room when there is only one: if nobody is in it, that is all there is to do.
-    let room = adapter.channels().room_of(channel).unwrap_or_default();
-    if !room.is_empty() && adapter.members(room) == 0 {
-        counters.dropped(Dropped::Unwanted, 1);
+    // The channel names the room when there is only one.
+    if is_unwanted(adapter, adapter.protocol().channels.room_of(channel).unwrap_or_default()) {
         return Ok(());
     }
     let message = broadcast::decode(payload)?;
-    if message.packet.namespace != Some(adapter.namespace()) {
-        counters.dropped(Dropped::OtherNamespace, 1);
+    if is_foreign(adapter, message.packet.namespace) {
         return Ok(());
     }
-    let event = to_json::translate(message.packet.data)?;
-    let volatile = message.target.flags.volatile;
-    let mut opts = to_rooms(message.target.rooms, message.target.except);
+    deliver(adapter, message.packet.data, message.target)
+}
+
+fn is_foreign(adapter: &Adapter, namespace: Option<&str>) -> bool {
+    let foreign = namespace != Some(adapter.namespace());
+    if foreign {
+        adapter.bus().metrics().dropped(Dropped::OtherNamespace, 1);
+    }
+    foreign
+}
+
+fn sharded_message(adapter: &Adapter, payload: &[u8]) -> Result<(), WireError> {
+    let sharded::Envelope { uid, namespace, message } = sharded::decode(payload)?;
+    if uid == adapter.uid() || is_foreign(adapter, namespace.as_deref()) {
+        return Ok(());
+    }
+    adapter.bus().registry().heard_from(adapter, &uid);
+    let asker = |request_id| Asker { uid: Some(uid.clone()), request_id };
+    let (request_id, request) = match message {
+        Message::Broadcast { data, target, request_id: None } => {
+            if let [room] = &*target.rooms
+                && is_unwanted(adapter, room)
+            {
+                return Ok(());
+            }
+            return deliver(adapter, data, target);
+        }
+        Message::Broadcast { data, target, request_id } => {
+            let packet = broadcast::Packet { namespace: namespace.as_deref(), data };
+            return serve::request(adapter, request_id.map(asker), Request::Broadcast(packet, target));
+        }
+        Message::Join(target, rooms) => (None, Request::Join(target, rooms)),
+        Message::Leave(target, rooms) => (None, Request::Leave(target, rooms)),
+        Message::Disconnect(target, close) => (None, Request::Disconnect(target, close)),
+        Message::Fetch { target, request_id } => (Some(request_id), Request::Fetch(target)),
+        Message::ServerSideEmit { data, request_id } => (request_id, Request::ServerSideEmit(data)),
+        Message::FetchResponse { request_id, sockets } => {
+            return adapter.asks().heard(&request_id, Some(uid), Body::Sockets(sockets));
+        }
+        Message::ServerSideEmitResponse { request_id, data } => {
+            return adapter.asks().heard(&request_id, Some(uid), Body::ServerSideEmit(data));
+        }
+        Message::ClientCount { request_id, count } => {
+            return adapter.asks().heard(&request_id, Some(uid), Body::ClientCount(count));
+        }
+        Message::Ack { request_id, data } => {
+            return adapter.asks().heard(&request_id, Some(uid), Body::Ack(data));
+        }
+        Message::Unknown(_) => return Ok(()),
+    };
+    serve::request(adapter, request_id.map(asker), request)
+}
+
+/// Delivers an event of another server to the local clients that it is for.
+fn deliver(adapter: &Adapter, data: Payload<'_>, target: Target) -> Result<(), WireError> {
+    let event = data.to_json()?;
+    let volatile = target.flags.volatile;
+    let mut opts = to_rooms(target.rooms, target.except);
     if volatile {
         opts.add_flag(BroadcastFlags::Volatile);
     }

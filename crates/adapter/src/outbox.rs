@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::sync::Notify;
 
-use crate::counters::{Counters, Dropped};
+use crate::metrics::{Dropped, Metrics};
 use crate::settings::RedisSettings;
 
 /// A message on its way to Redis.
@@ -16,6 +16,7 @@ use crate::settings::RedisSettings;
 pub(crate) struct Message {
     pub(crate) channel: String,
     pub(crate) payload: Bytes,
+    number: u64,
     at: Instant,
 }
 
@@ -25,27 +26,28 @@ impl Message {
     }
 }
 
-#[derive(Debug)]
 pub(crate) struct Outbox {
     queue: Mutex<Queue>,
     filled: Notify,
-    counters: Arc<Counters>,
+    metrics: Arc<dyn Metrics>,
     max_messages: usize,
     max_bytes: usize,
     max_age: Duration,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Queue {
     messages: VecDeque<Message>,
     bytes: usize,
-    /// How many of the first messages the publisher is sending. They stay here until Redis has confirmed them, and
-    /// are not given up: they may well have arrived.
-    in_flight: usize,
+    /// Number of the next message.
+    next: u64,
+    /// Messages of lower numbers may be on their way. They stay here until Redis has confirmed them, and are not given
+    /// up: they may well have arrived.
+    in_flight: u64,
 }
 
 impl Queue {
-    fn pop_at(&mut self, at: usize) -> bool {
+    fn remove(&mut self, at: usize) -> bool {
         let removed = self.messages.remove(at);
         self.bytes -= removed.as_ref().map_or(0, Message::size);
         removed.is_some()
@@ -53,11 +55,11 @@ impl Queue {
 }
 
 impl Outbox {
-    pub(crate) fn new(settings: &RedisSettings, counters: Arc<Counters>) -> Self {
+    pub(crate) fn new(settings: &RedisSettings, metrics: Arc<dyn Metrics>) -> Self {
         Self {
             queue: Mutex::default(),
             filled: Notify::new(),
-            counters,
+            metrics,
             max_messages: settings.outbox_messages,
             max_bytes: settings.outbox_bytes,
             max_age: settings.outbox_age,
@@ -66,27 +68,30 @@ impl Outbox {
 
     /// Appends a message; the oldest ones go if there is no room.
     pub(crate) fn push(&self, channel: String, payload: Vec<u8>) {
-        let message = Message { channel, payload: payload.into(), at: Instant::now() };
-        // One that can never fit must not push out the others.
-        if message.size() > self.max_bytes {
-            self.counters.dropped(Dropped::OutboxFull, 1);
-            return;
-        }
+        let at = Instant::now();
         let mut lost = 0;
         {
             let mut queue = self.lock();
-            queue.bytes += message.size();
-            queue.messages.push_back(message);
+            let message = Message { channel, payload: payload.into(), number: queue.next, at };
+            // One that can never fit must not push out the others.
+            if message.size() > self.max_bytes {
+                lost = 1;
+            } else {
+                queue.next += 1;
+                queue.bytes += message.size();
+                queue.messages.push_back(message);
+            }
             while queue.messages.len() > self.max_messages || queue.bytes > self.max_bytes {
-                let oldest = queue.in_flight;
-                if !queue.pop_at(oldest) {
+                let bound = queue.in_flight;
+                let oldest = queue.messages.partition_point(|message| message.number < bound);
+                if !queue.remove(oldest) {
                     break;
                 }
                 lost += 1;
             }
         }
         if lost > 0 {
-            self.counters.dropped(Dropped::OutboxFull, lost);
+            self.metrics.dropped(Dropped::OutboxFull, lost);
         }
         self.filled.notify_one();
     }
@@ -106,26 +111,30 @@ impl Outbox {
     pub(crate) fn batch(&self, max: usize) -> Vec<Message> {
         let mut expired = 0;
         let mut queue = self.lock();
-        queue.in_flight = 0;
         while queue.messages.front().is_some_and(|oldest| oldest.at.elapsed() > self.max_age) {
-            queue.pop_at(0);
+            queue.remove(0);
             expired += 1;
         }
         let batch: Vec<Message> = queue.messages.iter().take(max).cloned().collect();
-        queue.in_flight = batch.len();
+        queue.in_flight = batch.last().map_or(0, |last| last.number + 1);
         drop(queue);
         if expired > 0 {
-            self.counters.dropped(Dropped::OutboxAge, expired);
+            self.metrics.dropped(Dropped::OutboxAge, expired);
         }
         batch
     }
 
-    /// The batch in flight has arrived.
-    pub(crate) fn confirm(&self) {
+    /// The batch has come back; `again` are those of its messages that did not arrive and go out with the next one.
+    pub(crate) fn settle(&self, again: &[Message]) {
         let mut queue = self.lock();
-        for _ in 0..std::mem::take(&mut queue.in_flight) {
-            queue.pop_at(0);
-        }
+        let bound = std::mem::take(&mut queue.in_flight);
+        let settled = queue.messages.partition_point(|message| message.number < bound);
+        let rest = queue.messages.split_off(settled);
+        let done: usize = queue.messages.iter().map(Message::size).sum();
+        queue.messages.clear();
+        queue.messages.extend(again.iter().cloned());
+        queue.bytes = queue.bytes - done + again.iter().map(Message::size).sum::<usize>();
+        queue.messages.extend(rest);
     }
 
     /// Messages and bytes that wait.
@@ -143,11 +152,13 @@ impl Outbox {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::Counters;
 
-    fn outbox(messages: usize, bytes: usize, age: Duration) -> Outbox {
+    fn outbox(messages: usize, bytes: usize, age: Duration) -> (Outbox, Arc<Counters>) {
         let mut settings = RedisSettings::new("redis://unused");
         (settings.outbox_messages, settings.outbox_bytes, settings.outbox_age) = (messages, bytes, age);
-        Outbox::new(&settings, Arc::default())
+        let counters = Arc::<Counters>::default();
+        (Outbox::new(&settings, Arc::clone(&counters) as Arc<dyn Metrics>), counters)
     }
 
     fn payloads(batch: &[Message]) -> Vec<&[u8]> {
@@ -156,19 +167,21 @@ mod tests {
 
     #[test]
     fn keeps_order_and_gives_up_the_oldest() {
-        let outbox = outbox(3, 1000, Duration::from_secs(60));
+        let (outbox, counters) = outbox(3, 1000, Duration::from_secs(60));
         for payload in [b"1", b"2", b"3", b"4"] {
             outbox.push("c".into(), payload.to_vec());
         }
         assert_eq!(payloads(&outbox.batch(2)), [b"2", b"3"]);
-        outbox.confirm();
+        outbox.settle(&[]);
         assert_eq!(payloads(&outbox.batch(9)), [b"4"]);
-        assert_eq!(outbox.counters.snapshot().dropped(Dropped::OutboxFull), 1);
+        assert_eq!(counters.snapshot().dropped(Dropped::OutboxFull), 1);
+        outbox.settle(&[]);
+        assert_eq!(outbox.depth(), (0, 0));
     }
 
     #[test]
     fn what_is_in_flight_is_sent_again_after_a_failure_and_not_given_up() {
-        let outbox = outbox(2, 1000, Duration::from_secs(60));
+        let (outbox, _) = outbox(2, 1000, Duration::from_secs(60));
         outbox.push("c".into(), b"1".to_vec());
         outbox.push("c".into(), b"2".to_vec());
         assert_eq!(payloads(&outbox.batch(1)), [b"1"]);
@@ -177,20 +190,33 @@ mod tests {
     }
 
     #[test]
+    fn what_did_not_arrive_stays_before_what_came_later() {
+        let (outbox, _) = outbox(9, 1000, Duration::from_secs(60));
+        for payload in [b"1", b"2", b"3"] {
+            outbox.push("c".into(), payload.to_vec());
+        }
+        let batch = outbox.batch(9);
+        outbox.push("c".into(), b"4".to_vec());
+        outbox.settle(&batch[1..2]);
+        assert_eq!(payloads(&outbox.batch(9)), [b"2", b"4"]);
+        assert_eq!(outbox.depth(), (2, 4));
+    }
+
+    #[test]
     fn bytes_and_age_are_limits_too() {
-        let small = outbox(100, 5, Duration::from_secs(60));
+        let (small, counters) = outbox(100, 5, Duration::from_secs(60));
         small.push("c".into(), b"12".to_vec());
         small.push("c".into(), b"34".to_vec());
         assert_eq!(payloads(&small.batch(9)), [b"34"]);
         assert_eq!(small.depth(), (1, 3));
         small.push("c".into(), b"too large".to_vec());
         assert_eq!(small.depth(), (1, 3));
-        assert_eq!(small.counters.snapshot().dropped(Dropped::OutboxFull), 2);
+        assert_eq!(counters.snapshot().dropped(Dropped::OutboxFull), 2);
 
-        let old = outbox(100, 1000, Duration::ZERO);
+        let (old, counters) = outbox(100, 1000, Duration::ZERO);
         old.push("c".into(), b"1".to_vec());
         assert!(old.batch(9).is_empty());
-        assert_eq!(old.counters.snapshot().dropped(Dropped::OutboxAge), 1);
+        assert_eq!(counters.snapshot().dropped(Dropped::OutboxAge), 1);
         assert_eq!(old.depth(), (0, 0));
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::extract::ConnectInfo;
 use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -113,8 +114,10 @@ impl Server {
             match Arc::clone(&permits).try_acquire_owned() {
                 Ok(permit) => {
                     let stream = Held::new(stream, (permit, self.stats.open()));
-                    let service =
-                        app.clone().map_request(|request: Request<Incoming>| request.map(Body::new));
+                    let service = app.clone().map_request(move |mut request: Request<Incoming>| {
+                        request.extensions_mut().insert(ConnectInfo(peer));
+                        request.map(Body::new)
+                    });
                     let connection = http1::Builder::new()
                         .timer(TokioTimer::new())
                         .header_read_timeout(self.settings.header_timeout)

@@ -7,7 +7,7 @@ use roomcast_adapter::Bus;
 use roomcast_edge::Stats;
 
 use crate::codes::{Code, Where};
-use crate::metrics::Metrics;
+use crate::metrics::{BusMetrics, Metrics};
 
 /// `docs/codes.md`.
 #[must_use]
@@ -34,7 +34,7 @@ pub fn codes() -> String {
 /// `docs/metrics.md`.
 #[must_use]
 pub fn metrics() -> String {
-    let metrics = Metrics::new(&Bus::memory(), &Stats::default());
+    let metrics = Metrics::new(&Bus::memory(), &BusMetrics::new(), &Stats::default());
     let namespace = metrics.namespace("/chat");
     namespace.event("message").inc();
     let text = metrics.text();

@@ -6,15 +6,14 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
-use roomcast_adapter::wire::uid;
-use roomcast_adapter::{Adapter, Bus, BusError};
+use roomcast_adapter::{Adapter, Bus, BusError, Mode, SubscriptionMode};
 use roomcast_edge::{BindError, Server, ServerSettings, Sessions, Stats};
 use socketioxide::{ParserConfig, SocketIo};
 use tracing::info;
 
-use crate::config::{RedisSettings, Settings, is_namespace};
+use crate::config::{RedisMode, Settings, Subscriptions, is_namespace};
 use crate::http::{self, GIT_SHA, Shared, VERSION};
-use crate::metrics::Metrics;
+use crate::metrics::{BusMetrics, Metrics};
 use crate::rules::{PatternError, Rules};
 use crate::sockets::{Connect, Emitter, Entry, Handler, Namespace};
 
@@ -37,6 +36,9 @@ pub enum GatewayError {
     /// Redis settings that cannot work.
     #[error(transparent)]
     Bus(#[from] BusError),
+    /// A file of certificates or keys cannot be read.
+    #[error("`{0}` cannot be read: {1}")]
+    File(String, #[source] std::io::Error),
     /// The address cannot be listened on.
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -55,6 +57,8 @@ pub struct Gateway {
     router: Router,
     bus: Bus,
     stats: Stats,
+    /// The bus looks at the sockets through it, and does not keep it.
+    _io: Arc<SocketIo<Adapter>>,
 }
 
 /// A node that listens.
@@ -146,10 +150,13 @@ impl GatewayBuilder {
     /// Any [`GatewayError`] but [`GatewayError::Bind`].
     pub fn build(self) -> Result<Gateway, GatewayError> {
         let Self { settings, namespaces } = self;
-        let bus = bus(&settings.redis)?;
+        let traffic = BusMetrics::new();
+        let bus = bus(&settings, Arc::new(traffic.clone()))?;
         let stats = Stats::default();
-        let metrics = Metrics::new(&bus, &stats);
+        let metrics = Metrics::new(&bus, &traffic, &stats);
         let (layer, io) = socketio(&settings, &bus).build_layer();
+        let io = Arc::new(io);
+        bus.attach(&io);
 
         let add = |path: &str, handler: Box<dyn Handler>| {
             if !is_namespace(path) {
@@ -179,33 +186,51 @@ impl GatewayBuilder {
             add(&path, Box::new(namespace))?;
         }
 
-        let shared = Shared {
-            node_name: settings.node.name.clone(),
-            node_id: uid::random::<12>(),
-            bus: bus.clone(),
-            metrics,
-        };
+        let shared = Shared { node_name: settings.node.name.clone(), bus: bus.clone(), metrics };
         let sessions = Sessions::new(&settings.socketio.path, settings.server.max_sessions, stats.clone());
         let router = http::router(Arc::new(shared), settings.server.demo)
             .layer(layer)
             .layer(from_fn(roomcast_edge::eio3::repair))
+            .layer(from_fn(http::client_address))
             .layer(from_fn_with_state(sessions, Sessions::limit));
-        Ok(Gateway { settings, router, bus, stats })
+        Ok(Gateway { settings, router, bus, stats, _io: io })
     }
 }
 
-fn bus(settings: &RedisSettings) -> Result<Bus, BusError> {
-    if settings.url.is_empty() {
-        return Ok(Bus::memory());
+fn bus(settings: &Settings, metrics: Arc<BusMetrics>) -> Result<Bus, GatewayError> {
+    let Settings { node, redis, .. } = settings;
+    if redis.url.is_empty() {
+        return Ok(Bus::memory_with_metrics(metrics));
     }
-    let mut redis = roomcast_adapter::RedisSettings::new(&settings.url);
-    redis.prefix.clone_from(&settings.prefix);
-    redis.timeout = Duration::from_millis(settings.timeout_ms);
-    redis.ping_interval = Duration::from_millis(settings.ping_interval_ms);
-    redis.outbox_messages = settings.outbox_messages;
-    redis.outbox_bytes = settings.outbox_bytes;
-    redis.outbox_age = Duration::from_millis(settings.outbox_age_ms);
-    Bus::redis(&redis)
+    let mut to = roomcast_adapter::RedisSettings::new(&redis.url);
+    to.mode = match (redis.mode, redis.subscriptions) {
+        (RedisMode::Classic, _) => Mode::Classic,
+        (RedisMode::Sharded, Subscriptions::Static) => Mode::Sharded(SubscriptionMode::Static),
+        (RedisMode::Sharded, Subscriptions::Dynamic) => Mode::Sharded(SubscriptionMode::Dynamic),
+        (RedisMode::Sharded, Subscriptions::DynamicPrivate) => {
+            Mode::Sharded(SubscriptionMode::DynamicPrivate)
+        }
+    };
+    to.rooms_are_told = true;
+    to.node_name.clone_from(&node.name);
+    to.prefix.clone_from(&redis.prefix);
+    to.specific_responses = redis.specific_responses;
+    let read = |file: &String| {
+        let failed = |error| GatewayError::File(file.clone(), error);
+        if file.is_empty() { Ok(None) } else { std::fs::read(file).map(Some).map_err(failed) }
+    };
+    to.tls_ca = read(&redis.tls_ca_file)?;
+    to.tls_identity = read(&redis.tls_cert_file)?.zip(read(&redis.tls_key_file)?);
+    to.timeout = Duration::from_millis(redis.timeout_ms);
+    to.requests_timeout = Duration::from_millis(redis.requests_timeout_ms);
+    to.max_requests = redis.max_requests;
+    to.probe_interval = Duration::from_millis(redis.probe_interval_ms);
+    to.heartbeat_interval = Duration::from_millis(redis.heartbeat_interval_ms);
+    to.node_ttl = Duration::from_millis(redis.node_ttl_ms);
+    to.outbox_messages = redis.outbox_messages;
+    to.outbox_bytes = redis.outbox_bytes;
+    to.outbox_age = Duration::from_millis(redis.outbox_age_ms);
+    Ok(Bus::redis_with_metrics(&to, metrics)?)
 }
 
 /// socketioxide's defaults differ from Node's and are too generous for the internet (64 MiB messages, 10 000

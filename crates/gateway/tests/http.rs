@@ -19,7 +19,7 @@ async fn a_node_alone_is_alive_and_ready_and_says_what_it_is() {
     assert_eq!((code, json(&ready)["status"].clone()), (200, "ready".into()));
     let version = json(&node.get("/version").await.1);
     assert_eq!((&version["name"], &version["version"]), (&"roomcast".into(), &roomcast::VERSION.into()));
-    assert_eq!((&version["node_name"], version["node_id"].as_str().unwrap().len()), (&"node-1".into(), 12));
+    assert_eq!((&version["node_name"], version["node_id"].as_str().unwrap().len()), (&"node-1".into(), 16));
     assert!(!version["git_sha"].as_str().unwrap().is_empty());
     assert_eq!(node.get("/").await.0, 200);
     assert_eq!(node.get("/nowhere").await.0, 404);

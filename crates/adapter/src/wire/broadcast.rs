@@ -5,8 +5,9 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
+use super::payload::Payload;
 use super::reader::{Reader, Token};
-use super::{WireError, to_msgpack};
+use super::{WireError, lenient, to_msgpack};
 
 /// Names of rooms; few broadcasts have more than one.
 pub type Rooms = SmallVec<[String; 2]>;
@@ -49,8 +50,8 @@ pub struct Broadcast<'a> {
 pub struct Packet<'a> {
     /// The namespace; `None` if it is nil, which matches none.
     pub namespace: Option<&'a str>,
-    /// `[event, ...args]` as MessagePack.
-    pub data: &'a [u8],
+    /// `[event, ...args]`.
+    pub data: Payload<'a>,
 }
 
 /// Encodes a broadcast; `json` is the packet's `[event, ...args]` text.
@@ -169,13 +170,9 @@ pub(super) fn read_packet<'a>(reader: &mut Reader<'a>) -> Result<Packet<'a>, Wir
             _ => _ = reader.skip()?,
         }
     }
-    let data = data.ok_or(WireError::Shape("packet data"))?;
-    // `[event, ...args]`: a client cannot read anything else.
-    let mut head = Reader::new(data);
-    match (head.token()?, head.token()?) {
-        (Token::Array(1..), Token::Str(_)) => Ok(Packet { namespace, data }),
-        _ => Err(WireError::Shape("packet data")),
-    }
+    let data = Payload::MsgPack(data.ok_or(WireError::Shape("packet data"))?);
+    data.require_event()?;
+    Ok(Packet { namespace, data })
 }
 
 pub(super) fn read_target(reader: &mut Reader<'_>) -> Result<Target, WireError> {
@@ -204,6 +201,8 @@ fn read_names(reader: &mut Reader<'_>) -> Result<Rooms, WireError> {
             Token::Str(name) => name.to_owned(),
             Token::Uint(name) => name.to_string(),
             Token::Int(name) => name.to_string(),
+            // Such as the nil that `io.to(undefined)` of a Node server writes: a room that nobody is in.
+            Token::Nil => lenient::UNREADABLE.to_owned(),
             _ => return Err(WireError::Shape("room name")),
         });
     }

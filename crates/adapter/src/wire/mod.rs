@@ -8,9 +8,11 @@
 pub mod broadcast;
 pub mod channel;
 mod lenient;
+pub mod payload;
 pub mod reader;
 pub mod request;
 pub mod response;
+pub mod sharded;
 pub mod to_json;
 pub mod to_msgpack;
 pub mod uid;
@@ -18,6 +20,9 @@ pub mod uid;
 #[cfg(test)]
 #[path = "tests/golden.rs"]
 mod golden;
+#[cfg(test)]
+#[path = "tests/sharded.rs"]
+mod golden_sharded;
 
 /// How deep arrays and maps may nest, on the bus and from clients. `serde_json` has the same limit.
 pub const MAX_DEPTH: usize = 127;

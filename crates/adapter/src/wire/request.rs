@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::broadcast::{Flags, Packet, Rooms, Target};
+use super::payload::{Payload, validate};
 use super::reader::{Reader, Token};
 use super::{WireError, broadcast, lenient, to_msgpack};
 
@@ -44,8 +45,8 @@ pub enum Request<'a> {
     DisconnectOne(String, bool),
     /// 5: the sockets with all that is known of them.
     Fetch(Target),
-    /// 6: an event for the other servers, as the JSON text of `[event, ...args]`.
-    ServerSideEmit(Box<RawValue>),
+    /// 6: `[event, ...args]` for the other servers.
+    ServerSideEmit(Payload<'a>),
     /// 7: a broadcast whose acknowledgements are wanted.
     Broadcast(Packet<'a>, Target),
 }
@@ -54,16 +55,16 @@ pub enum Request<'a> {
 /// for a request id.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct Text {
+struct Text<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     uid: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     r#type: Option<u8>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "options")]
     opts: Option<TextTarget>,
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "some_names")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient::some_names")]
     rooms: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient::name")]
     sid: Option<String>,
@@ -72,7 +73,8 @@ struct Text {
     #[serde(skip_serializing_if = "Option::is_none")]
     close: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    data: Option<Box<RawValue>>,
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -84,8 +86,15 @@ struct TextTarget {
     except: Vec<String>,
 }
 
-fn some_names<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
-    lenient::names(deserializer).map(Some)
+/// Only an object: serde would read `[]` as a target without rooms, which means everybody. What is falsy in JavaScript
+/// marks the form of older versions.
+fn options<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<TextTarget>, D::Error> {
+    let raw = <&RawValue>::deserialize(deserializer)?.get();
+    match raw {
+        "null" | "false" | "0" | "\"\"" => Ok(None),
+        _ if raw.starts_with('{') => serde_json::from_str(raw).map(Some).map_err(serde::de::Error::custom),
+        _ => Err(serde::de::Error::custom("options must be an object")),
+    }
 }
 
 impl From<TextTarget> for Target {
@@ -103,7 +112,7 @@ impl From<&Target> for TextTarget {
 /// Encodes a request. A [`Request::Broadcast`] is written by [`encode_broadcast`] instead, straight from its packet.
 ///
 /// # Errors
-/// [`WireError::Shape`] for a [`Request::Broadcast`].
+/// [`WireError::Shape`] for a [`Request::Broadcast`], and for a server-side event that is not JSON.
 pub fn encode(envelope: &Envelope<'_>) -> Result<Vec<u8>, WireError> {
     let mut text =
         Text { uid: envelope.uid.clone(), request_id: envelope.request_id.clone(), ..Text::default() };
@@ -131,7 +140,8 @@ pub fn encode(envelope: &Envelope<'_>) -> Result<Vec<u8>, WireError> {
         }
         Request::Fetch(target) => (5, Some(target)),
         Request::ServerSideEmit(data) => {
-            text.data = Some(data.clone());
+            let Payload::Json(json) = data else { return Err(WireError::Shape("server-side event")) };
+            text.data = Some(validate(json)?);
             (6, None)
         }
         Request::Broadcast(..) => return Err(WireError::Shape("request")),
@@ -176,8 +186,8 @@ pub fn decode(bytes: &[u8]) -> Result<Envelope<'_>, WireError> {
     if bytes.first() == Some(&b'{') { decode_text(bytes) } else { decode_broadcast(bytes) }
 }
 
-fn decode_text(bytes: &[u8]) -> Result<Envelope<'static>, WireError> {
-    let text: Text = serde_json::from_slice(bytes).map_err(|err| WireError::Json(err.to_string()))?;
+fn decode_text(bytes: &[u8]) -> Result<Envelope<'_>, WireError> {
+    let text: Text<'_> = serde_json::from_slice(bytes).map_err(|err| WireError::Json(err.to_string()))?;
     let Text { uid, request_id, r#type: kind, opts, rooms, sid, room, close, data } = text;
     let rooms = rooms.unwrap_or_default();
     // Rooms to join or leave, unlike rooms to address, can just be left out.
@@ -195,7 +205,11 @@ fn decode_text(bytes: &[u8]) -> Result<Envelope<'static>, WireError> {
         (4, Some(target), ..) => Request::Disconnect(target, close),
         (4, None, Some(sid), _) => Request::DisconnectOne(sid, close),
         (5, Some(target), ..) => Request::Fetch(target),
-        (6, ..) => Request::ServerSideEmit(data.ok_or(WireError::Shape("request data"))?),
+        (6, ..) => {
+            let data = Payload::Json(data.ok_or(WireError::Shape("request data"))?.get());
+            data.require_event()?;
+            Request::ServerSideEmit(data)
+        }
         _ => return Err(WireError::Shape("request")),
     };
     Ok(Envelope { uid, request_id, request })

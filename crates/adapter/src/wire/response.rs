@@ -8,14 +8,18 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::payload::{Payload, validate};
 use super::reader::{Reader, Token};
-use super::{WireError, to_msgpack};
+use super::{WireError, lenient, to_msgpack};
 
 /// A response as received.
 #[derive(Debug)]
 pub struct Response<'a> {
     /// The request that it answers.
     pub request_id: String,
+    /// The answering adapter's uid. Node does not write it; servers of this crate do when they answer each other, so that
+    /// it can be told who is missing.
+    pub uid: Option<String>,
     /// What it says.
     pub body: Body<'a>,
 }
@@ -29,41 +33,60 @@ pub enum Body<'a> {
     /// To [`AllRooms`](super::request::Request::AllRooms).
     Rooms(Vec<String>),
     /// To [`ServerSideEmit`](super::request::Request::ServerSideEmit): the callback's argument, if it had one.
-    ServerSideEmit(Option<Box<RawValue>>),
+    ServerSideEmit(Option<Payload<'a>>),
     /// To [`Broadcast`](super::request::Request::Broadcast), first: how many clients will acknowledge.
     ClientCount(u64),
-    /// To [`Broadcast`](super::request::Request::Broadcast): a client's first ack argument as MessagePack, if any.
-    Ack(Option<&'a [u8]>),
+    /// To [`Broadcast`](super::request::Request::Broadcast): a client's first ack argument, if any.
+    Ack(Option<Payload<'a>>),
     /// To the requests of older versions: done.
     Done,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct Text {
+struct Text<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     r#type: Option<u8>,
+    #[serde(deserialize_with = "lenient::id")]
     request_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     sockets: Option<Vec<Value>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient::some_names")]
     rooms: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     client_count: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    data: Option<Box<RawValue>>,
+    #[serde(borrow, deserialize_with = "present")]
+    data: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uid: Option<String>,
+}
+
+/// `null` is an answer, too; only a key that is not there is none.
+fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
 }
 
 /// Encodes a response that is JSON. A [`Body::Ack`] is written by [`encode_ack`], straight from the client's packet.
 ///
+/// `uid` is that of the answering adapter, for askers that look at it.
+///
 /// # Errors
-/// [`WireError::Shape`] for a [`Body::Ack`].
-pub fn encode(request_id: &str, body: Body<'_>) -> Result<Vec<u8>, WireError> {
-    let mut text = Text { request_id: request_id.to_owned(), ..Text::default() };
+/// [`WireError::Shape`] for a [`Body::Ack`], and for a callback's argument that is not JSON.
+pub fn encode(request_id: &str, uid: Option<&str>, body: Body<'_>) -> Result<Vec<u8>, WireError> {
+    let uid = uid.map(ToOwned::to_owned);
+    let mut text = Text { request_id: request_id.to_owned(), uid, ..Text::default() };
     match body {
         Body::Sockets(sockets) => text.sockets = Some(sockets),
         Body::Rooms(rooms) => text.rooms = Some(rooms),
-        Body::ServerSideEmit(data) => (text.r#type, text.data) = (Some(6), data),
+        Body::ServerSideEmit(data) => {
+            text.r#type = Some(6);
+            text.data = match data {
+                Some(Payload::Json(json)) => Some(validate(json)?),
+                Some(Payload::MsgPack(_)) => return Err(WireError::Shape("answer")),
+                None => None,
+            };
+        }
         Body::ClientCount(count) => (text.r#type, text.client_count) = (Some(8), Some(count)),
         Body::Done => {}
         Body::Ack(_) => return Err(WireError::Shape("response")),
@@ -102,15 +125,17 @@ pub fn decode(bytes: &[u8]) -> Result<Response<'_>, WireError> {
     if bytes.first() != Some(&b'{') {
         return decode_ack(bytes);
     }
-    let text: Text = serde_json::from_slice(bytes).map_err(|err| WireError::Json(err.to_string()))?;
+    let text: Text<'_> = serde_json::from_slice(bytes).map_err(|err| WireError::Json(err.to_string()))?;
     let body = match text {
-        Text { r#type: Some(6), data, .. } => Body::ServerSideEmit(data),
+        Text { r#type: Some(6), data, .. } => {
+            Body::ServerSideEmit(data.map(|data| Payload::Json(data.get())))
+        }
         Text { r#type: Some(8), client_count: Some(count), .. } => Body::ClientCount(count),
         Text { sockets: Some(sockets), .. } => Body::Sockets(sockets),
         Text { rooms: Some(rooms), .. } => Body::Rooms(rooms),
         _ => Body::Done,
     };
-    Ok(Response { request_id: text.request_id, body })
+    Ok(Response { request_id: text.request_id, uid: text.uid, body })
 }
 
 fn decode_ack(bytes: &[u8]) -> Result<Response<'_>, WireError> {
@@ -123,11 +148,11 @@ fn decode_ack(bytes: &[u8]) -> Result<Response<'_>, WireError> {
                 _ => return Err(WireError::Shape("response type")),
             },
             "requestId" => request_id = Some(reader.str("request id")?.to_owned()),
-            "packet" => packet = Some(reader.skip()?),
+            "packet" => packet = Some(Payload::MsgPack(reader.skip()?)),
             _ => _ = reader.skip()?,
         }
     }
     reader.finish()?;
     let request_id = request_id.ok_or(WireError::Shape("response"))?;
-    Ok(Response { request_id, body: Body::Ack(packet) })
+    Ok(Response { request_id, uid: None, body: Body::Ack(packet) })
 }

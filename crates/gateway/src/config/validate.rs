@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 
+use roomcast_adapter::BusError;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -113,7 +114,11 @@ fn limits(settings: &Settings, report: &mut Report<'_>) {
         ("socketio.handler_timeout_ms", socketio.handler_timeout_ms),
         ("socketio.ack_timeout_ms", socketio.ack_timeout_ms),
         ("redis.timeout_ms", redis.timeout_ms),
-        ("redis.ping_interval_ms", redis.ping_interval_ms),
+        ("redis.requests_timeout_ms", redis.requests_timeout_ms),
+        ("redis.max_requests", redis.max_requests as u64),
+        ("redis.probe_interval_ms", redis.probe_interval_ms),
+        ("redis.heartbeat_interval_ms", redis.heartbeat_interval_ms),
+        ("redis.node_ttl_ms", redis.node_ttl_ms),
         ("redis.outbox_messages", redis.outbox_messages as u64),
         ("redis.outbox_bytes", redis.outbox_bytes as u64),
         ("redis.outbox_age_ms", redis.outbox_age_ms),
@@ -128,12 +133,32 @@ fn limits(settings: &Settings, report: &mut Report<'_>) {
 fn redis(settings: &Settings, report: &mut Report<'_>) {
     let redis = &settings.redis;
     // The URL may hold a password, so it is not repeated.
-    if !redis.url.is_empty() && roomcast_adapter::RedisSettings::new(&redis.url).check().is_err() {
+    if !redis.url.is_empty()
+        && let Err(error) = roomcast_adapter::RedisSettings::new(&redis.url).check()
+    {
+        let message = match error {
+            BusError::Settings(_) => "is no Redis URL".to_owned(),
+            other => other.to_string(),
+        };
+        report.add("redis.url", message, "redis://[user[:password]@]host[:port][/db] is the simplest form");
+    }
+    if redis.node_ttl_ms <= redis.heartbeat_interval_ms.saturating_mul(2) {
         report.add(
-            "redis.url",
-            "is no Redis URL",
-            "redis://[user[:password]@]host[:port][/db]; no other scheme",
+            "redis.node_ttl_ms",
+            format!("must be more than twice redis.heartbeat_interval_ms ({})", redis.heartbeat_interval_ms),
+            "a node would be gone whenever a single heartbeat is late",
         );
+    }
+    if redis.tls_cert_file.is_empty() != redis.tls_key_file.is_empty() {
+        report.add(
+            "redis.tls_cert_file",
+            "must be set together with redis.tls_key_file",
+            "a certificate without its key proves nothing",
+        );
+    }
+    let has_tls_files = !redis.tls_ca_file.is_empty() || !redis.tls_cert_file.is_empty();
+    if has_tls_files && !redis.url.starts_with("rediss") {
+        report.add("redis.tls_ca_file", "has no meaning without TLS", "begin redis.url with rediss");
     }
     if redis.prefix.is_empty() {
         report.add(

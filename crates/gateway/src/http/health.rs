@@ -24,10 +24,11 @@ pub(super) async fn ready(State(shared): State<Arc<Shared>>) -> (StatusCode, Jso
     let since = status.since.duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
     let (code, word, reason) = match status.state {
         BusState::Memory | BusState::Connected => (StatusCode::OK, "ready", None),
-        BusState::Degraded => (StatusCode::OK, "degraded", Some("redis is away")),
         BusState::Connecting => {
             (StatusCode::SERVICE_UNAVAILABLE, "starting", Some("redis was not reached yet"))
         }
+        BusState::Lost => (StatusCode::OK, "degraded", Some("redis is away")),
+        _ => (StatusCode::OK, "degraded", Some("the bus is impaired")),
     };
     let mut body = json!({"status": word, "since": since});
     if let Some(reason) = reason {
@@ -42,7 +43,7 @@ pub(super) async fn version(State(shared): State<Arc<Shared>>) -> Json<Value> {
         "name": "roomcast",
         "version": VERSION,
         "git_sha": GIT_SHA,
-        "node_id": shared.node_id,
+        "node_id": shared.bus.node_id(),
         "node_name": shared.node_name,
     }))
 }

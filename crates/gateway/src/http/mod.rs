@@ -3,14 +3,16 @@
 mod demo;
 mod health;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::header;
-use axum::response::IntoResponse;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use roomcast_adapter::Bus;
+use roomcast_adapter::{Bus, ClientAddress};
 
 use crate::metrics::Metrics;
 
@@ -24,8 +26,6 @@ pub(crate) const GIT_SHA: &str = env!("ROOMCAST_GIT_SHA");
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) node_name: String,
-    /// Random per boot, unlike the name.
-    pub(crate) node_id: String,
     pub(crate) bus: Bus,
     pub(crate) metrics: Metrics,
 }
@@ -38,6 +38,14 @@ pub(crate) fn router(shared: Arc<Shared>, with_demo: bool) -> Router {
         .route("/metrics", get(metrics))
         .with_state(shared);
     if with_demo { router.merge(demo::router()) } else { router }
+}
+
+/// Middleware that tells the adapter a client's address, for the handshakes that other servers may ask for.
+pub(crate) async fn client_address(mut request: Request, next: Next) -> Response {
+    if let Some(ConnectInfo(address)) = request.extensions().get::<ConnectInfo<SocketAddr>>().copied() {
+        request.extensions_mut().insert(ClientAddress(address));
+    }
+    next.run(request).await
 }
 
 async fn metrics(State(shared): State<Arc<Shared>>) -> impl IntoResponse {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use roomcast_adapter::{Adapter, Bus};
+use roomcast_adapter::{Adapter, Bus, Profile};
 use serde_json::Value as Json;
 use socketioxide::handler::ConnectHandler;
 use socketioxide::socket::Socket as Inner;
@@ -83,6 +83,7 @@ impl Connect {
         let socket = Socket::new(inner, adapter, Arc::clone(entry));
         socket.join(&socket.id()).map_err(|error| Refused(error.to_string()))?;
         inner.extensions.insert(socket.clone());
+        inner.extensions.insert(Profile::new(auth.clone()));
         inner.on_fallback(Inbound(socket.clone()));
         inner.on_disconnect(Gone(socket.clone()));
 

@@ -24,7 +24,7 @@ impl DisconnectHandler<Adapter, Ours> for Gone {
         reason: DisconnectReason,
         defer: fn(Arc<Inner<Adapter>>),
     ) {
-        let removal = Removal { inner: Some(inner), defer };
+        let removal = Removal { inner: Some(inner), defer, socket: self.0.clone() };
         let core = &self.0.core;
         core.dispatch.close();
         if !core.membership.close() {
@@ -70,12 +70,15 @@ fn panicked(socket: &Socket) {
 struct Removal {
     inner: Option<Arc<Inner<Adapter>>>,
     defer: fn(Arc<Inner<Adapter>>),
+    socket: Socket,
 }
 
 impl Drop for Removal {
     fn drop(&mut self) {
         if let Some(inner) = self.inner.take() {
+            let rooms = self.socket.rooms();
             (self.defer)(inner);
+            self.socket.adapter().rooms_changed(rooms);
         }
     }
 }

@@ -78,9 +78,9 @@ impl Membership {
         if state.rooms.len() >= max {
             return Err(JoinError::TooMany);
         }
-        let room = Room::Owned(room.to_owned());
-        state.rooms.insert(room.clone());
-        adapter.local().add_all(sid, room);
+        state.rooms.insert(Room::Owned(room.to_owned()));
+        adapter.local().add_all(sid, Room::Owned(room.to_owned()));
+        adapter.rooms_changed([room.to_owned()]);
         Ok(())
     }
 
@@ -88,6 +88,7 @@ impl Membership {
         let mut state = self.lock();
         state.rooms.remove(room);
         adapter.local().del(sid, Room::Owned(room.to_owned()));
+        adapter.rooms_changed([room.to_owned()]);
     }
 
     pub(super) fn contains(&self, adapter: &Adapter, sid: Sid, room: &str) -> bool {

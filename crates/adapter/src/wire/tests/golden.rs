@@ -5,12 +5,12 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use serde_json::json;
-use serde_json::value::RawValue;
 
+use super::WireError;
 use super::broadcast::{self, Flags, Target};
+use super::payload::Payload;
 use super::request::{self, Envelope, Request};
 use super::response::{self, Body};
-use super::{WireError, to_json};
 
 fn hex(text: &str) -> Vec<u8> {
     (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
@@ -38,7 +38,7 @@ fn broadcast_with_binary() {
     let decoded = broadcast::decode(&bytes).unwrap();
     assert_eq!((decoded.uid, decoded.packet.namespace), ("AAAAAA", Some("/")));
     assert_eq!(decoded.target, everyone);
-    let event = to_json::translate(decoded.packet.data).unwrap();
+    let event = decoded.packet.data.to_json().unwrap();
     assert_eq!((event.text.as_str(), event.attachments), (json, bins(&[&[3, 4]])));
 }
 
@@ -62,7 +62,7 @@ fn broadcast_with_every_kind_of_value() {
         "93a641414141414183a47479706502a46461746192a568656c6c6f89a161cb3ff8000000000000a16293c3c0c0a164ffa165cd012ca166ce00011170a167cf000000012a05f200a168d1ff38a169d7ff1d5353006553f100a16ad6ff6553f100a36e7370a12f83a5726f6f6d7391a5726f6f6d31a665786365707490a5666c61677380",
     );
     let decoded = broadcast::decode(&bytes).unwrap();
-    let json = to_json::translate(decoded.packet.data).unwrap().text;
+    let json = decoded.packet.data.to_json().unwrap().text;
     assert_eq!(
         json,
         r#"["hello",{"a":1.5,"b":[true,null,null],"d":-1,"e":300,"f":70000,"g":5000000000,"h":-200,"i":"2023-11-14T22:13:20.123Z","j":"2023-11-14T22:13:20.000Z"}]"#
@@ -88,7 +88,7 @@ fn broadcast_of_the_emitter() {
     );
     let decoded = broadcast::decode(&bytes).unwrap();
     assert_eq!((decoded.uid, &decoded.target), ("emitter", &target(&[], &[], Flags::default())));
-    assert_eq!(to_json::translate(decoded.packet.data).unwrap().text, r#"["hi",1]"#);
+    assert_eq!(decoded.packet.data.to_json().unwrap().text, r#"["hi",1]"#);
 }
 
 #[test]
@@ -104,13 +104,12 @@ fn broadcast_with_acknowledgements() {
     assert_eq!((envelope.uid.as_deref(), envelope.request_id.as_deref()), (Some("AAAAAA"), Some("BBBBBB")));
     let Request::Broadcast(packet, decoded) = envelope.request else { panic!("another request") };
     assert_eq!(decoded, target);
-    assert_eq!(to_json::translate(packet.data).unwrap().text, r#"["ack",1]"#);
+    assert_eq!(packet.data.to_json().unwrap().text, r#"["ack",1]"#);
 }
 
 #[test]
 fn requests() {
     let room1 = || target(&["room1"], &[], Flags::default());
-    let raw = |json: &str| RawValue::from_string(json.to_owned()).unwrap();
     let ab = || vec!["a".to_owned(), "b".to_owned()];
     let cases: [(&str, Option<&str>, Request<'_>); 7] = [
         (
@@ -131,12 +130,12 @@ fn requests() {
         (
             r#"{"uid":"AAAAAA","type":6,"data":["hello","world",1]}"#,
             None,
-            Request::ServerSideEmit(raw(r#"["hello","world",1]"#)),
+            Request::ServerSideEmit(Payload::Json(r#"["hello","world",1]"#)),
         ),
         (
             r#"{"uid":"AAAAAA","requestId":"req004","type":6,"data":["ping"]}"#,
             Some("req004"),
-            Request::ServerSideEmit(raw(r#"["ping"]"#)),
+            Request::ServerSideEmit(Payload::Json(r#"["ping"]"#)),
         ),
         (r#"{"uid":"AAAAAA","requestId":"req005","type":1}"#, Some("req005"), Request::AllRooms),
         (
@@ -169,7 +168,7 @@ fn requests_of_the_emitter_and_of_older_versions() {
     );
 
     let emit = request::decode(br#"{"uid":"emitter","type":6,"data":["evt",1,"a"]}"#).unwrap();
-    assert!(matches!(emit.request, Request::ServerSideEmit(data) if data.get() == r#"["evt",1,"a"]"#));
+    assert!(matches!(emit.request, Request::ServerSideEmit(Payload::Json(r#"["evt",1,"a"]"#))));
 
     let old = request::decode(br#"{"uid":"u","requestId":"r","type":2,"sid":"s","room":"x"}"#).unwrap();
     assert!(matches!(old.request, Request::JoinOne(sid, room) if sid == "s" && room == "x"));
@@ -183,7 +182,7 @@ fn requests_of_the_emitter_and_of_older_versions() {
 fn responses() {
     let sockets = r#"{"requestId":"q00001","sockets":["sid1sid1sid1sid1sid1"]}"#;
     assert_eq!(
-        response::encode("q00001", Body::Sockets(vec![json!("sid1sid1sid1sid1sid1")])).unwrap(),
+        response::encode("q00001", None, Body::Sockets(vec![json!("sid1sid1sid1sid1sid1")])).unwrap(),
         sockets.as_bytes()
     );
     let decoded = response::decode(sockets.as_bytes()).unwrap();
@@ -191,13 +190,24 @@ fn responses() {
     assert!(matches!(decoded.body, Body::Sockets(sockets) if sockets == [json!("sid1sid1sid1sid1sid1")]));
 
     let answer = r#"{"type":6,"requestId":"q00006","data":{"got":5}}"#;
-    let data = RawValue::from_string(r#"{"got":5}"#.into()).unwrap();
-    assert_eq!(response::encode("q00006", Body::ServerSideEmit(Some(data))).unwrap(), answer.as_bytes());
+    let data = Payload::Json(r#"{"got":5}"#);
+    assert_eq!(
+        response::encode("q00006", None, Body::ServerSideEmit(Some(data))).unwrap(),
+        answer.as_bytes()
+    );
     let decoded = response::decode(answer.as_bytes()).unwrap();
-    assert!(matches!(decoded.body, Body::ServerSideEmit(Some(data)) if data.get() == r#"{"got":5}"#));
+    assert!(matches!(decoded.body, Body::ServerSideEmit(Some(Payload::Json(r#"{"got":5}"#)))));
+
+    // Null is an answer, a missing key is none.
+    let answered = |json: &str| match response::decode(json.as_bytes()).unwrap().body {
+        Body::ServerSideEmit(data) => data.is_some(),
+        _ => panic!("another response"),
+    };
+    assert!(answered(r#"{"type":6,"requestId":"r","data":null}"#));
+    assert!(!answered(r#"{"type":6,"requestId":"r"}"#));
 
     let count = r#"{"type":8,"requestId":"q00007","clientCount":1}"#;
-    assert_eq!(response::encode("q00007", Body::ClientCount(1)).unwrap(), count.as_bytes());
+    assert_eq!(response::encode("q00007", None, Body::ClientCount(1)).unwrap(), count.as_bytes());
     assert!(matches!(response::decode(count.as_bytes()).unwrap().body, Body::ClientCount(1)));
 }
 
@@ -218,7 +228,7 @@ fn acknowledgements() {
         };
         assert_eq!(response::encode_ack("q00007", json.as_deref(), &attachments).unwrap(), bytes);
         let Body::Ack(packet) = response::decode(&bytes).unwrap().body else { panic!("another response") };
-        let decoded = packet.map(|packet| to_json::translate(packet).unwrap());
+        let decoded = packet.map(|packet| packet.to_json().unwrap());
         assert_eq!(decoded.as_ref().map(|json| &json.text), json.as_ref());
         assert_eq!(decoded.map(|json| json.attachments).unwrap_or_default(), attachments);
     }
@@ -239,7 +249,7 @@ fn malformed_bytes_are_errors_and_never_panic() {
             bytes[at] = byte;
             // Whatever it says, it must come back.
             if let Ok(decoded) = broadcast::decode(&bytes) {
-                let _ = to_json::translate(decoded.packet.data);
+                let _ = decoded.packet.data.to_json();
             }
             let _ = request::decode(&bytes);
             let _ = response::decode(&bytes);
@@ -250,7 +260,15 @@ fn malformed_bytes_are_errors_and_never_panic() {
     assert_eq!(broadcast::decode(&hex("928080")), Err(WireError::Shape("broadcast")));
     // an array that claims four billion elements
     assert_eq!(broadcast::decode(&hex("ddffffffff")), Err(WireError::Truncated));
-    for text in ["{", "{}", r#"{"type":99}"#, r#"{"type":5}"#, r#"{"type":"x"}"#, r#"{"type":2,"opts":7}"#] {
+    for text in [
+        "{",
+        "{}",
+        r#"{"type":99}"#,
+        r#"{"type":5}"#,
+        r#"{"type":"x"}"#,
+        r#"{"type":2,"opts":7}"#,
+        r#"{"type":4,"opts":[]}"#,
+    ] {
         assert!(request::decode(text.as_bytes()).is_err(), "{text}");
     }
 }

@@ -1,6 +1,8 @@
 //! What the node counts, for Prometheus. Names and help texts live here only; `docs/metrics.md` is written from them.
 //! Label values come from the configuration or from enums, never from clients.
 
+mod bus;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -10,10 +12,12 @@ use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::{Registry, Unit};
-use roomcast_adapter::{Bus, BusState, Dropped};
+use roomcast_adapter::Bus;
 use roomcast_edge::Stats;
 
 use crate::codes::{Code, Where};
+use bus::BusCollector;
+pub(crate) use bus::BusMetrics;
 
 type Labels = Vec<(&'static str, String)>;
 
@@ -37,7 +41,7 @@ pub(crate) struct NamespaceMetrics {
 }
 
 impl Metrics {
-    pub(crate) fn new(bus: &Bus, edge: &Stats) -> Self {
+    pub(crate) fn new(bus: &Bus, traffic: &BusMetrics, edge: &Stats) -> Self {
         let mut registry = Registry::with_prefix("roomcast");
         let (sockets, events, refusals) = (Family::default(), Family::default(), Family::default());
         registry.register("sockets", "Sockets connected to a namespace of this node", sockets.clone());
@@ -47,6 +51,7 @@ impl Metrics {
             "Events and clients that were refused, by code (see codes.md)",
             refusals.clone(),
         );
+        traffic.register(&mut registry);
         registry.register_collector(Box::new(BusCollector(bus.clone())));
         registry.register_collector(Box::new(EdgeCollector(edge.clone())));
         Self { registry: Arc::new(registry), sockets, events, refusals }
@@ -93,10 +98,6 @@ impl NamespaceMetrics {
     }
 }
 
-/// Reads the adapter's numbers when Prometheus asks.
-#[derive(Debug)]
-struct BusCollector(Bus);
-
 /// Reads the accept loop's numbers when Prometheus asks.
 #[derive(Debug)]
 struct EdgeCollector(Stats);
@@ -110,48 +111,6 @@ fn plain(
     metric: &impl EncodeMetric,
 ) -> fmt::Result {
     metric.encode(encoder.encode_descriptor(name, help, unit, metric.metric_type())?)
-}
-
-impl Collector for BusCollector {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let now = self.0.counters();
-        let state = self.0.status().borrow().state;
-        let up = u64::from(matches!(state, BusState::Connected | BusState::Memory));
-        plain(
-            &mut encoder,
-            "bus_up",
-            "Whether this node hears the others; 1 also for a node alone",
-            None,
-            &ConstGauge::new(up),
-        )?;
-        for (name, help, value) in [
-            ("bus_published", "Messages published to the bus", now.published),
-            ("bus_received", "Messages received from the bus, own ones included", now.received),
-            ("bus_undecodable", "Messages received from the bus that could not be decoded", now.undecodable),
-            ("bus_connects", "Times that the subscriptions were set up", now.connects),
-        ] {
-            plain(&mut encoder, name, help, None, &ConstCounter::new(value))?;
-        }
-        let messages = ConstGauge::new(now.outbox_messages);
-        plain(&mut encoder, "bus_outbox_messages", "Messages that wait to be published", None, &messages)?;
-        let bytes = ConstGauge::new(now.outbox_bytes);
-        plain(&mut encoder, "bus_outbox", "Bytes that wait to be published", Some(&Unit::Bytes), &bytes)?;
-
-        let any = ConstCounter::new(0u64);
-        let mut dropped = encoder.encode_descriptor(
-            "bus_dropped",
-            "Messages that were not delivered: from the bus (unwanted, the normal fate where nobody is in the room; \
-             other_namespace), to the bus (outbox_full, \
-             outbox_age, rejected), to a local client (client_queue)",
-            None,
-            any.metric_type(),
-        )?;
-        for reason in Dropped::ALL {
-            let counter = ConstCounter::new(now.dropped(reason));
-            counter.encode(dropped.encode_family(&[("reason", reason.label())])?)?;
-        }
-        Ok(())
-    }
 }
 
 impl Collector for EdgeCollector {
