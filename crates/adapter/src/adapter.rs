@@ -28,6 +28,7 @@ use crate::operator::Operator;
 use crate::protocol::Protocol;
 use crate::rooms::Suspects;
 use crate::server_side::{Handlers, ServerEvent};
+use crate::status::BusState;
 use crate::wire::WireError;
 use crate::wire::broadcast::{Flags, Target};
 use crate::wire::request::Request;
@@ -128,20 +129,18 @@ impl Adapter {
         }
     }
 
-    /// Waits until what other servers send to `room` arrives here, after a socket of this node has joined it. At once,
-    /// unless rooms have channels of their own.
+    /// Waits until what other servers send to `room` arrives here, after a socket of this node has joined it. At once if
+    /// rooms have no channels of their own, or there is no connection to wait for.
     pub async fn until_subscribed(&self, room: &str) {
-        if self.bus.has_room_channels() {
-            let channel = self.protocol.channels.for_rooms(&[room]);
-            // The room is looked at, and the channel subscribed, by other tasks, one after the other.
-            while self.has_members(room) && !self.bus.routes().has(&channel) {
-                if !self.suspects.is_pending(room) {
-                    return;
-                }
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-            self.bus.routes().until_active(&channel).await;
+        if !self.bus.has_room_channels() || self.bus.status().borrow().state != BusState::Connected {
+            return;
         }
+        let (routes, channel) = (self.bus.routes(), self.protocol.channels.for_rooms(&[room]));
+        let is_settled = || {
+            let needs_none = !self.suspects.is_pending(room) && !routes.has(&channel);
+            needs_none || routes.is_active(&channel) || !self.has_members(room)
+        };
+        routes.until(is_settled).await;
     }
 
     /// Makes the chosen sockets of this node join rooms.

@@ -238,6 +238,11 @@ impl Bus {
         self.inner.routes.adapter(namespace)
     }
 
+    /// Handles a message as if Redis had brought it on this channel (of [`Mode::Classic`]); for tests and measurements.
+    pub fn receive(&self, channel: &str, payload: &[u8]) {
+        self.inner.routes.dispatch_by_name(channel, payload);
+    }
+
     /// Takes this node out of the cluster: the others know at once, and nothing is heard or published any more. What still
     /// waits in the outbox is lost.
     pub async fn close(&self) {

@@ -25,6 +25,8 @@ pub(crate) struct Suspects {
 struct Pending {
     some: HashSet<String>,
     all: bool,
+    /// Those that were taken are being looked at.
+    looking: bool,
 }
 
 /// Beyond this many it is cheaper to go through all.
@@ -38,23 +40,28 @@ impl Suspects {
         }
         pending.some.extend(rooms);
         if pending.some.len() > SOME {
-            *pending = Pending { all: true, some: HashSet::new() };
+            pending.some = HashSet::new();
+            pending.all = true;
         }
     }
 
     pub(crate) fn add_all(&self) {
-        *self.rooms.lock().unwrap_or_else(PoisonError::into_inner) =
-            Pending { all: true, some: HashSet::new() };
+        self.rooms.lock().unwrap_or_else(PoisonError::into_inner).all = true;
     }
 
     /// Whether a room is still to be looked at.
     pub(crate) fn is_pending(&self, room: &str) -> bool {
         let pending = self.rooms.lock().unwrap_or_else(PoisonError::into_inner);
-        pending.all || pending.some.contains(room)
+        pending.all || pending.looking || pending.some.contains(room)
     }
 
     fn take(&self) -> Pending {
-        std::mem::take(&mut *self.rooms.lock().unwrap_or_else(PoisonError::into_inner))
+        let mut pending = self.rooms.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *pending, Pending { looking: true, ..Pending::default() })
+    }
+
+    fn done(&self) {
+        self.rooms.lock().unwrap_or_else(PoisonError::into_inner).looking = false;
     }
 }
 
@@ -64,15 +71,18 @@ pub(crate) async fn watch(routes: Arc<Routes>, changed: Arc<Notify>) {
         changed.notified().await;
         let mut longest = Duration::ZERO;
         for adapter in routes.all() {
-            let Pending { some, all } = adapter.suspects().take();
+            let Pending { some, all, .. } = adapter.suspects().take();
             let began = Instant::now();
             if all {
                 look_at_all(&adapter, &routes);
             } else if !some.is_empty() {
                 look_at(&adapter, &routes, some);
             }
+            adapter.suspects().done();
             longest += began.elapsed();
         }
+        // Who waits for a room that needs no channel waits for this.
+        routes.tell_those_who_wait();
         // Never more than a small part of the node's time.
         tokio::time::sleep((longest * 20).max(Duration::from_millis(1))).await;
     }

@@ -210,17 +210,25 @@ impl Routes {
         });
         let wanted: Vec<String> = wanted.collect();
         self.active().extend(wanted);
-        self.activity.send_modify(|version| *version += 1);
+        self.tell_those_who_wait();
     }
 
-    /// Waits until the subscription to a room's channel is confirmed, or not wanted any more.
-    pub(crate) async fn until_active(&self, channel: &str) {
+    pub(crate) fn is_active(&self, channel: &str) -> bool {
+        self.active().contains(channel)
+    }
+
+    /// Waits until something holds that depends on subscriptions.
+    pub(crate) async fn until(&self, holds: impl Fn() -> bool) {
         let mut activity = self.activity.subscribe();
-        while self.has(channel) && !self.active().contains(channel) {
+        while !holds() {
             if activity.changed().await.is_err() {
                 return;
             }
         }
+    }
+
+    pub(crate) fn tell_those_who_wait(&self) {
+        self.activity.send_modify(|version| *version += 1);
     }
 
     /// The channels to which all servers of each namespace listen.
