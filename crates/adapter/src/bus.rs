@@ -61,6 +61,7 @@ struct Inner {
     mode: Mode,
     specific_responses: bool,
     rooms_are_told: bool,
+    timeout: Duration,
     requests_timeout: Duration,
     max_requests: usize,
     routes: Arc<Routes>,
@@ -161,6 +162,7 @@ impl Bus {
             mode: settings.mode,
             specific_responses: settings.specific_responses,
             rooms_are_told: settings.rooms_are_told,
+            timeout: settings.timeout,
             requests_timeout: settings.requests_timeout,
             max_requests: settings.max_requests,
             routes,
@@ -243,9 +245,12 @@ impl Bus {
         self.inner.routes.dispatch_by_name(channel, payload);
     }
 
-    /// Takes this node out of the cluster: the others know at once, and nothing is heard or published any more. What still
-    /// waits in the outbox is lost.
+    /// Takes this node out of the cluster: the others know at once, and nothing is heard or published any more. What waits
+    /// in the outbox goes out before that, unless it cannot within [`timeout`](RedisSettings::timeout).
     pub async fn close(&self) {
+        if !self.is_alone() && self.inner.board.status().borrow().state != BusState::Lost {
+            let _ = tokio::time::timeout(self.inner.timeout, self.inner.outbox.emptied()).await;
+        }
         match &self.inner.link {
             Link::Alone => {}
             Link::Hub(seat) => seat.leave(),

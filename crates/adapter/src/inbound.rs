@@ -33,17 +33,14 @@ pub(crate) fn message(adapter: &Adapter, kind: Kind, channel: &str, payload: &[u
             let response::Response { request_id, uid, body } = response::decode(payload)?;
             adapter.asks().heard(&request_id, uid, body)
         }
-        Kind::Sharded => sharded_message(adapter, payload),
-        Kind::Room => {
-            let room = adapter.protocol().channels.room_of(channel).unwrap_or_default();
-            if is_unwanted(adapter, room) { Ok(()) } else { sharded_message(adapter, payload) }
-        }
+        Kind::Sharded | Kind::Room => sharded_message(adapter, payload),
     }
 }
 
-/// Nobody here is in the room that the message is for, so there is nothing to do; this is the normal fate of most.
-fn is_unwanted(adapter: &Adapter, room: &str) -> bool {
-    let unwanted = !room.is_empty() && !adapter.has_members(room);
+/// Nobody here is in any of the rooms that the message is for, so there is nothing to do; this is the normal fate of most.
+fn is_unwanted<'a>(adapter: &Adapter, rooms: impl IntoIterator<Item = &'a str>) -> bool {
+    let mut rooms = rooms.into_iter().filter(|room| !room.is_empty()).peekable();
+    let unwanted = rooms.peek().is_some() && !rooms.any(|room| adapter.has_members(room));
     if unwanted {
         adapter.bus().metrics().dropped(Dropped::Unwanted, 1);
     }
@@ -56,11 +53,15 @@ fn classic_broadcast(adapter: &Adapter, channel: &str, payload: &[u8]) -> Result
         return Ok(());
     }
     // The channel names the room when there is only one.
-    if is_unwanted(adapter, adapter.protocol().channels.room_of(channel).unwrap_or_default()) {
+    if is_unwanted(adapter, adapter.protocol().channels.room_of(channel)) {
         return Ok(());
     }
     let message = broadcast::decode(payload)?;
     if is_foreign(adapter, message.packet.namespace) {
+        return Ok(());
+    }
+    if message.target.rooms.len() > 1 && is_unwanted(adapter, message.target.rooms.iter().map(String::as_str))
+    {
         return Ok(());
     }
     deliver(adapter, message.packet.data, message.target)
@@ -83,9 +84,8 @@ fn sharded_message(adapter: &Adapter, payload: &[u8]) -> Result<(), WireError> {
     let asker = |request_id| Asker { uid: Some(uid.clone()), request_id };
     let (request_id, request) = match message {
         Message::Broadcast { data, target, request_id: None } => {
-            if let [room] = &*target.rooms
-                && is_unwanted(adapter, room)
-            {
+            // Where the room has no channel of its own, or there are several.
+            if is_unwanted(adapter, target.rooms.iter().map(String::as_str)) {
                 return Ok(());
             }
             return deliver(adapter, data, target);

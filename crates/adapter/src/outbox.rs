@@ -29,6 +29,7 @@ impl Message {
 pub(crate) struct Outbox {
     queue: Mutex<Queue>,
     filled: Notify,
+    emptied: Notify,
     metrics: Arc<dyn Metrics>,
     max_messages: usize,
     max_bytes: usize,
@@ -59,6 +60,7 @@ impl Outbox {
         Self {
             queue: Mutex::default(),
             filled: Notify::new(),
+            emptied: Notify::new(),
             metrics,
             max_messages: settings.outbox_messages,
             max_bytes: settings.outbox_bytes,
@@ -135,6 +137,21 @@ impl Outbox {
         queue.messages.extend(again.iter().cloned());
         queue.bytes = queue.bytes - done + again.iter().map(Message::size).sum::<usize>();
         queue.messages.extend(rest);
+        if queue.messages.is_empty() {
+            self.emptied.notify_waiters();
+        }
+    }
+
+    /// Waits until nothing waits.
+    pub(crate) async fn emptied(&self) {
+        loop {
+            let mut emptied = std::pin::pin!(self.emptied.notified());
+            emptied.as_mut().enable();
+            if self.lock().messages.is_empty() {
+                return;
+            }
+            emptied.await;
+        }
     }
 
     /// Messages and bytes that wait.

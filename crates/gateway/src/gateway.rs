@@ -131,6 +131,8 @@ impl Listening {
         let Self { gateway, server, address } = self;
         info!(node = gateway.settings.node.name, %address, version = VERSION, git_sha = GIT_SHA, "listening");
         server.serve(gateway.router.clone(), stop).await;
+        // So that the others do not wait for it any more.
+        gateway.bus.close().await;
         info!(node = gateway.settings.node.name, "stopped");
     }
 }

@@ -82,7 +82,15 @@ impl Subscriber {
     /// Makes the subscriptions what they should be.
     async fn reconcile(&mut self, stale: bool) -> Result<(), RedisError> {
         let dialer = &self.shared.dialer;
-        let topology = if stale { dialer.refresh().await? } else { dialer.known().await? };
+        let asked = if stale { dialer.refresh().await } else { dialer.known().await };
+        let topology = match asked {
+            // Nobody tells, but as far as is known everything is in place.
+            Err(error) if self.complete => {
+                debug!(%error, "cannot find out about the servers");
+                dialer.known().await?
+            }
+            asked => asked?,
+        };
         // Only the first time, and after something was lost, everything is gone through; rooms come and go often.
         let news = self.shared.routes.take_changes();
         let full = !self.complete || stale;
