@@ -1,17 +1,15 @@
 //! An event comes in: which rule is it, may it go, and on it goes. `emit(name, room, ...args)` reaches the others as
 //! `(name, ...args, meta)`.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use futures_util::FutureExt;
 use serde::Serialize;
 use serde_json::{Value, json};
-use tracing::debug;
 
-use super::{Refusal, Reply, Rule, Rules, arguments, room};
+use super::{Refusal, Reply, Rule, Rules, arguments, requests, room};
 use crate::codes::Code;
 use crate::config::{Publish, To};
-use crate::sockets::{Ack, Event, Flow, Handler, Socket, push_items};
+use crate::sockets::{Event, Flow, Handler, Socket, push_items};
 
 /// What receivers learn about an event; its last argument.
 #[derive(Debug, Serialize)]
@@ -24,56 +22,43 @@ struct Meta<'a> {
     at: u64,
 }
 
-/// Longest wait for a room's channel to be subscribed.
-const SLOW: Duration = Duration::from_secs(1);
-
 impl Handler for Rules {
     fn event(&self, socket: &Socket, event: Event) -> Flow {
         match self.apply(socket, &event) {
-            // Every join has a room in its answer, and of those that have one it is the only one that may take time.
-            Ok(reply) => match reply.get("room").and_then(Value::as_str) {
-                Some(room) if event.name().is_ok_and(|name| name == "join") => {
-                    joined(socket.clone(), room.to_owned(), event.ack().clone(), reply.clone())
-                }
-                _ => {
-                    event.ack().send(reply);
-                    Flow::Done
-                }
-            },
-            Err(refusal) => {
-                socket.refuse(event.ack(), refusal.code, &refusal.message);
-                Flow::Done
+            Ok(Answer::Now(reply)) => event.ack().send(reply),
+            Ok(Answer::Joined(room, reply)) => {
+                return requests::joined(socket.clone(), room, event.ack().clone(), reply);
             }
+            Err(refusal) => socket.refuse(event.ack(), refusal.code, &refusal.message),
         }
+        Flow::Done
     }
 }
 
-/// Answers a join when what other nodes send to the room arrives here: a client that has the answer may count on it. With
-/// channels for single rooms that takes a round trip to Redis, otherwise no time at all.
-fn joined(socket: Socket, room: String, ack: Ack, reply: Value) -> Flow {
-    let mut answer = Box::pin(async move {
-        let subscribed = socket.adapter().until_subscribed(&room);
-        // Redis may be slow; the client is in the room all the same.
-        if tokio::time::timeout(SLOW, subscribed).await.is_err() {
-            debug!(namespace = socket.namespace(), "a room was joined before its channel was subscribed");
-        }
-        ack.send(reply);
-    });
-    if answer.as_mut().now_or_never().is_some() { Flow::Done } else { Flow::Later(answer) }
+/// What a client is told when nothing speaks against its event.
+enum Answer {
+    Now(Value),
+    /// When what other nodes send to the room arrives here.
+    Joined(String, Value),
 }
 
 impl Rules {
-    fn apply(&self, socket: &Socket, event: &Event) -> Reply {
+    fn apply(&self, socket: &Socket, event: &Event) -> Result<Answer, Refusal> {
         let name = event.name().map_err(|error| Refusal::new(Code::InvalidArguments, error.to_string()))?;
-        match name.as_ref() {
-            "join" => self.join(socket, event),
-            "leave" => self.leave(socket, event),
-            "whoami" => Ok(self.whoami(socket)),
+        Ok(Answer::Now(match name.as_ref() {
+            "join" => {
+                let (room, reply) = self.join(socket, event)?;
+                return Ok(Answer::Joined(room, reply));
+            }
+            "leave" => self.leave(socket, event)?,
+            "whoami" => self.whoami(socket),
             name => match self.events.get(name) {
-                Some(rule) => self.relay(socket, event, rule),
-                None => Err(Refusal::new(Code::UnknownEvent, "this namespace has no rule for the event")),
+                Some(rule) => self.relay(socket, event, rule)?,
+                None => {
+                    return Err(Refusal::new(Code::UnknownEvent, "this namespace has no rule for the event"));
+                }
             },
-        }
+        }))
     }
 
     fn relay(&self, socket: &Socket, event: &Event, rule: &Rule) -> Reply {

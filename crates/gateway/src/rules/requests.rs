@@ -1,18 +1,43 @@
 //! What clients ask of the node itself: `join`, `leave`, `whoami`.
 
+use std::time::Duration;
+
+use futures_util::FutureExt;
 use serde_json::{Value, json};
+use tracing::debug;
 
 use super::{Refusal, Reply, Rules, room};
 use crate::codes::Code;
-use crate::sockets::{Event, JoinError, Socket};
+use crate::sockets::{Ack, Event, Flow, JoinError, Socket};
+
+/// Longest wait for a room's channel to be subscribed.
+const SLOW: Duration = Duration::from_secs(1);
+
+/// Answers a join when what other nodes send to the room arrives here: a client that has the answer may count on it. With
+/// channels for single rooms that takes a round trip to Redis, otherwise no time at all.
+pub(super) fn joined(socket: Socket, room: String, ack: Ack, reply: Value) -> Flow {
+    let mut answer = Box::pin(async move {
+        let subscribed = socket.adapter().until_subscribed(&room);
+        // Redis may be slow; the client is in the room all the same.
+        if tokio::time::timeout(SLOW, subscribed).await.is_err() {
+            debug!(namespace = socket.namespace(), "a room was joined before its channel was subscribed");
+        }
+        ack.send(reply);
+    });
+    if answer.as_mut().now_or_never().is_some() { Flow::Done } else { Flow::Later(answer) }
+}
 
 impl Rules {
-    pub(super) fn join(&self, socket: &Socket, event: &Event) -> Reply {
+    /// The room, and the answer.
+    pub(super) fn join(&self, socket: &Socket, event: &Event) -> Result<(String, Value), Refusal> {
         let room = room::only_argument(event)?;
         self.allow(&room)?;
         // One more than configured: the room named by the socket's own id.
         match socket.join_up_to(&room, self.max_rooms.saturating_add(1)) {
-            Ok(()) => Ok(json!({"ok": true, "room": room, "members": socket.adapter().members(&room)})),
+            Ok(()) => {
+                let reply = json!({"ok": true, "room": room, "members": socket.adapter().members(&room)});
+                Ok((room, reply))
+            }
             Err(JoinError::TooMany) => {
                 let message = format!("a socket may be in {} rooms, leave one first", self.max_rooms);
                 Err(Refusal::new(Code::TooManyRooms, message))
