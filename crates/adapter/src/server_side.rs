@@ -12,7 +12,7 @@ use crate::serve::respond;
 use crate::wire::payload::Payload;
 use crate::wire::response::Body;
 use crate::wire::to_json::Json;
-use crate::wire::{WireError, to_json};
+use crate::wire::{WireError, text, to_json};
 
 /// An event that another server has sent with `serverSideEmit`.
 #[derive(Debug)]
@@ -69,7 +69,8 @@ impl ServerEvent {
 
 /// A tree, for the few values that are not passed on to clients.
 pub(crate) fn value_of(json: &Json) -> Result<Value, WireError> {
-    let mut value = serde_json::from_str(&json.text).map_err(|error| WireError::Json(error.to_string()))?;
+    let mut value = serde_json::from_str(&text::well_formed(&json.text))
+        .map_err(|error| WireError::Json(error.to_string()))?;
     if !json.attachments.is_empty() {
         put_buffers(&mut value, &json.attachments);
     }

@@ -1,9 +1,12 @@
-//! Reading what JavaScript servers and emitters of all ages write: numbers for room names, `""` or nothing for an
-//! empty list.
+//! Reading what JavaScript servers, clients and emitters of all ages write: numbers for room names, `""` or nothing for
+//! an empty list, halves of characters.
 
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::text;
 
 /// Stands for a name that cannot be read, such as the `null` that `io.in(undefined)` of a Node server writes. It must
 /// not just be left out: a list that becomes empty by that would mean everybody. No socket is in a room of this name.
@@ -33,6 +36,12 @@ pub(super) fn some_names<'de, D: Deserializer<'de>>(
 /// A request id, which some servers write as a number.
 pub(super) fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     name(deserializer)?.ok_or_else(|| D::Error::custom("not an id"))
+}
+
+/// A list of values of any kind, which may hold halves of characters.
+pub(super) fn values<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Value>>, D::Error> {
+    let raw = <&RawValue>::deserialize(deserializer)?;
+    serde_json::from_str(&text::well_formed(raw.get())).map(Some).map_err(D::Error::custom)
 }
 
 /// One room name or socket id.

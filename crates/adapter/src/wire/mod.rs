@@ -13,6 +13,7 @@ pub mod reader;
 pub mod request;
 pub mod response;
 pub mod sharded;
+pub mod text;
 pub mod to_json;
 pub mod to_msgpack;
 pub mod uid;

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::reader::{Reader, Token};
 use super::to_json::{self, Json};
-use super::{MAX_DEPTH, WireError};
+use super::{MAX_DEPTH, WireError, text};
 
 /// One JSON or MessagePack value as it stood on the bus. Decoders only find its end, so that a message nobody wants
 /// costs little; what it holds is checked by [`to_json`](Self::to_json).
@@ -54,35 +54,7 @@ impl Payload<'_> {
 pub(super) fn validate(json: &str) -> Result<&RawValue, WireError> {
     let raw: &RawValue = serde_json::from_str(json).map_err(|err| WireError::Json(err.to_string()))?;
     // A raw value is skipped over without recursion, so `serde_json` does not apply its limit.
-    if depth(raw.get()) > MAX_DEPTH { Err(WireError::TooDeep) } else { Ok(raw) }
-}
-
-/// How deep arrays and objects nest in valid JSON text.
-fn depth(json: &str) -> usize {
-    let (mut depth, mut deepest) = (0usize, 0);
-    let mut bytes = json.bytes();
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'[' | b'{' => {
-                depth += 1;
-                deepest = deepest.max(depth);
-            }
-            b']' | b'}' => depth = depth.saturating_sub(1),
-            b'"' => skip_string(&mut bytes),
-            _ => {}
-        }
-    }
-    deepest
-}
-
-fn skip_string(bytes: &mut impl Iterator<Item = u8>) {
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'"' => return,
-            b'\\' => _ = bytes.next(),
-            _ => {}
-        }
-    }
+    if text::depth(raw.get()) > MAX_DEPTH { Err(WireError::TooDeep) } else { Ok(raw) }
 }
 
 #[cfg(test)]

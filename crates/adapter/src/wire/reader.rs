@@ -19,6 +19,9 @@ pub enum Token<'a> {
     Float(f64),
     /// A UTF-8 string.
     Str(&'a str),
+    /// A string that is not UTF-8. notepack ends some with a byte of old memory: those that were cut in the middle of
+    /// a character. As in Node that is no reason to drop the event.
+    Garbled(&'a [u8]),
     /// Bytes: a `Buffer` in Node.
     Bin(&'a [u8]),
     /// An extension value.
@@ -61,7 +64,7 @@ impl<'a> Reader<'a> {
     /// The next value, or the head of it.
     ///
     /// # Errors
-    /// [`WireError::Truncated`], [`WireError::Utf8`], or [`WireError::Shape`] for the reserved marker.
+    /// [`WireError::Truncated`], or [`WireError::Shape`] for the reserved marker.
     pub fn token(&mut self) -> Result<Token<'a>, WireError> {
         let [marker] = self.fixed::<1>()?;
         Ok(match Marker::from_u8(marker) {
@@ -126,10 +129,11 @@ impl<'a> Reader<'a> {
     /// The next value, which must be a string; `what` names it in the error.
     ///
     /// # Errors
-    /// As [`token`](Self::token), and [`WireError::Shape`] for another type.
+    /// As [`token`](Self::token), [`WireError::Utf8`], and [`WireError::Shape`] for another type.
     pub fn str(&mut self, what: &'static str) -> Result<&'a str, WireError> {
         match self.token()? {
             Token::Str(value) => Ok(value),
+            Token::Garbled(_) => Err(WireError::Utf8),
             _ => Err(WireError::Shape(what)),
         }
     }
@@ -170,7 +174,8 @@ impl<'a> Reader<'a> {
     }
 
     fn string(&mut self, len: u32) -> Result<Token<'a>, WireError> {
-        std::str::from_utf8(self.take(len)?).map(Token::Str).map_err(|_| WireError::Utf8)
+        let bytes = self.take(len)?;
+        Ok(std::str::from_utf8(bytes).map_or(Token::Garbled(bytes), Token::Str))
     }
 
     fn ext(&mut self, len: u32, fixed: bool) -> Result<Token<'a>, WireError> {

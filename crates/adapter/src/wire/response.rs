@@ -49,7 +49,7 @@ struct Text<'a> {
     r#type: Option<u8>,
     #[serde(deserialize_with = "lenient::id")]
     request_id: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient::values")]
     sockets: Option<Vec<Value>>,
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient::some_names")]
     rooms: Option<Vec<String>>,

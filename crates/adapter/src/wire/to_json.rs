@@ -49,6 +49,7 @@ impl Writer {
             Token::Int(value) => self.scalar(&value),
             Token::Float(value) => self.float(value),
             Token::Str(value) => self.scalar(value),
+            Token::Garbled(value) => self.scalar(&*String::from_utf8_lossy(value)),
             Token::Bin(value) => self.binary(value),
             Token::Ext { kind, data, fixed } => return Ok(self.ext(kind, data, fixed)),
             Token::Array(len) => self.array(reader, len, depth)?,
@@ -81,6 +82,7 @@ impl Writer {
             }
             match reader.token()? {
                 Token::Str(key) => self.scalar(key),
+                Token::Garbled(key) => self.scalar(&*String::from_utf8_lossy(key)),
                 // Other emitters than JavaScript's may use numbers; a JavaScript object has only string keys.
                 Token::Uint(key) => self.scalar(key.to_string().as_str()),
                 Token::Int(key) => self.scalar(key.to_string().as_str()),
@@ -126,7 +128,9 @@ impl Writer {
                 self.out.extend_from_slice(b"null");
                 return true;
             }
-            (0, true) if data.len() == 8 => self.date(data.try_into().ok().map(i64::from_be_bytes)),
+            (0, true) if data.len() == 8 => {
+                self.date(data.try_into().ok().map(|millis| i64::from_be_bytes(millis) as f64));
+            }
             (0, false) => self.binary(data),
             _ => {
                 self.out.push(b'[');
@@ -140,9 +144,9 @@ impl Writer {
     }
 
     /// A `Date` reaches a JSON client as what `toJSON` gives: ISO 8601 with milliseconds, `null` if invalid.
-    fn date(&mut self, millis: Option<i64>) {
-        match millis.and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok()) {
-            Some(instant) => self.scalar(&format!("{instant:.3}")),
+    fn date(&mut self, millis: Option<f64>) {
+        match millis.and_then(iso8601) {
+            Some(text) => self.scalar(text.as_str()),
             None => self.out.extend_from_slice(b"null"),
         }
     }
@@ -152,21 +156,36 @@ fn deeper(depth: usize) -> Result<usize, WireError> {
     if depth >= MAX_DEPTH { Err(WireError::TooDeep) } else { Ok(depth + 1) }
 }
 
-/// The three lengths of the MessagePack timestamp extension, in milliseconds since the epoch.
-fn timestamp_millis(data: &[u8]) -> Option<i64> {
+/// The three lengths of the MessagePack timestamp extension, in milliseconds since the epoch, by notepack's arithmetic.
+fn timestamp_millis(data: &[u8]) -> Option<f64> {
     let (seconds, nanos) = match data.len() {
-        4 => (i64::from(u32::from_be_bytes(data.try_into().ok()?)), 0),
+        4 => (u32::from_be_bytes(data.try_into().ok()?).into(), 0),
         8 => {
             let packed = u64::from_be_bytes(data.try_into().ok()?);
-            (i64::try_from(packed & 0x3_ffff_ffff).ok()?, i64::try_from(packed >> 34).ok()?)
+            ((packed & 0x3_ffff_ffff) as f64, (packed >> 34) as u32)
         }
         12 => {
             let (nanos, seconds) = data.split_first_chunk::<4>()?;
-            (i64::from_be_bytes(seconds.try_into().ok()?), i64::from(u32::from_be_bytes(*nanos)))
+            (i64::from_be_bytes(seconds.try_into().ok()?) as f64, u32::from_be_bytes(*nanos))
         }
         _ => return None,
     };
-    seconds.checked_mul(1000)?.checked_add(nanos / 1_000_000)
+    Some(seconds * 1e3 + f64::from(nanos) / 1e6)
+}
+
+/// A point in time as JavaScript writes it; `None` outside of what a `Date` can hold.
+fn iso8601(millis: f64) -> Option<String> {
+    const FARTHEST: f64 = 8.64e15;
+    // The calendar repeats itself after 400 years. JavaScript's goes to the year 275760, jiff's only to 9999.
+    const CYCLE: i64 = 146_097 * 86_400_000;
+    if millis.abs() > FARTHEST {
+        return None;
+    }
+    let millis = millis as i64;
+    let text = format!("{:.3}", jiff::Timestamp::from_millisecond(millis.rem_euclid(CYCLE)).ok()?);
+    let (year, rest) = text.split_at(4);
+    let year = year.parse::<i64>().ok()? + 400 * millis.div_euclid(CYCLE);
+    Some(if (0..=9999).contains(&year) { format!("{year:04}{rest}") } else { format!("{year:+07}{rest}") })
 }
 
 #[cfg(test)]
@@ -204,6 +223,30 @@ mod tests {
         let negative = [0xc7, 12, 0xff, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
         assert_eq!(text(&negative), r#""1969-12-31T23:59:59.000Z""#);
         assert_eq!(text(&[0xd5, 0xff, 0, 0]), "null");
+    }
+
+    #[test]
+    fn dates_reach_as_far_as_those_of_javascript() {
+        let date = |seconds: i64, nanos: u32| {
+            text(&[&[0xc7, 12, 0xff][..], &nanos.to_be_bytes(), &seconds.to_be_bytes()].concat())
+        };
+        assert_eq!(date(253_402_300_799, 999_000_000), r#""9999-12-31T23:59:59.999Z""#);
+        assert_eq!(date(253_402_300_800, 0), r#""+010000-01-01T00:00:00.000Z""#);
+        assert_eq!(date(8_640_000_000_000, 0), r#""+275760-09-13T00:00:00.000Z""#);
+        assert_eq!(date(8_640_000_000_000, 1_000_000), "null");
+        assert_eq!(date(-62_167_219_200, 0), r#""0000-01-01T00:00:00.000Z""#);
+        assert_eq!(date(-62_167_219_201, 0), r#""-000001-12-31T23:59:59.000Z""#);
+        assert_eq!(date(-8_640_000_000_000, 0), r#""-271821-04-20T00:00:00.000Z""#);
+        assert_eq!(date(i64::MIN, 0), "null");
+        // what is finer than a millisecond is cut off towards 1970
+        assert_eq!(date(-1, 999_500_000), r#""1970-01-01T00:00:00.000Z""#);
+        assert_eq!(text(&[&[0xd7, 0][..], &i64::MAX.to_be_bytes()].concat()), "null");
+    }
+
+    #[test]
+    fn what_is_not_utf8_is_replaced() {
+        // "あ" cut short, as a value and as a key
+        assert_eq!(text(&[0x81, 0xa2, 0xe3, 0x81, 0xa3, 0xe3, 0x81, b'x']), "{\"\u{fffd}\":\"\u{fffd}x\"}");
     }
 
     #[test]

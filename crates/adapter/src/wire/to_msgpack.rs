@@ -7,8 +7,8 @@ use std::fmt;
 use bytes::Bytes;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
-use super::WireError;
 use super::reader::{Reader, Token};
+use super::{WireError, text};
 
 /// Appends the translation of `json` to `out`.
 ///
@@ -32,7 +32,8 @@ pub fn translate_part(
     out: &mut Vec<u8>,
 ) -> Result<bool, WireError> {
     let mut writer = Writer { out, attachments, used: vec![false; attachments.len()], misplaced: false };
-    let mut deserializer = serde_json::Deserializer::from_str(json);
+    let json = text::well_formed(json);
+    let mut deserializer = serde_json::Deserializer::from_str(&json);
     let result = Value(&mut writer).deserialize(&mut deserializer).and_then(|()| deserializer.end());
     if writer.misplaced {
         return Err(WireError::Placeholders);
@@ -309,8 +310,13 @@ mod tests {
     }
 
     #[test]
+    fn half_a_character_is_replaced() {
+        assert_eq!(bytes(r#""\ud83d""#), [0xa3, 0xef, 0xbf, 0xbd]);
+    }
+
+    #[test]
     fn malformed_json_and_deep_nesting_are_errors() {
-        for json in ["[1,", "[1] 2", "{\"a\"}", "\"\\ud800\"", "[01]"] {
+        for json in ["[1,", "[1] 2", "{\"a\"}", "\"\\ud80\"", "[01]"] {
             assert!(
                 matches!(translate(json, &VecDeque::new(), &mut Vec::new()), Err(WireError::Json(_))),
                 "{json}"

@@ -3,10 +3,11 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use roomcast_adapter::wire::{MAX_DEPTH, text};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Refusal, Reply, Rule, Rules, arguments, requests, room};
+use super::{Refusal, Reply, Rule, Rules, requests, room};
 use crate::codes::Code;
 use crate::config::{Publish, To};
 use crate::sockets::{Event, Flow, Handler, Socket, push_items};
@@ -75,7 +76,7 @@ impl Rules {
             return Err(Refusal::new(Code::InvalidArguments, "this event takes no binary arguments"));
         }
         let parts = event.parts().map_err(|error| Refusal::new(Code::InvalidArguments, error.to_string()))?;
-        if arguments::too_deep(event.json()) {
+        if text::depth(event.json()) > MAX_DEPTH {
             return Err(Refusal::new(Code::InvalidArguments, "the arguments nest too deep"));
         }
         let (room, passed_on) = match settings.to {
@@ -98,7 +99,8 @@ impl Rules {
         json.push(',');
         json.push_str(&serde_json::to_string(&meta).expect("strings and numbers always have a JSON form"));
         json.push(']');
-        let json = arguments::without_lone_surrogates(json);
+        // Half a surrogate pair cannot go over the bus; here it becomes what it becomes there.
+        let json = text::well_formed(&json).into_owned();
         socket
             .relay(room.as_deref(), json, event.attachments().clone(), settings.volatile)
             .map_err(|error| Refusal::new(Code::InvalidArguments, error.to_string()))?;

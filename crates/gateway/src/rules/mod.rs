@@ -3,7 +3,6 @@
 //!
 //! A refusal never costs the connection: it is counted, and goes into the acknowledgement if the client asked for one.
 
-mod arguments;
 mod event;
 mod pattern;
 mod requests;

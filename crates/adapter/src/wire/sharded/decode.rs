@@ -40,6 +40,7 @@ struct Data<'a> {
     opts: Option<Payload<'a>>,
     rooms: Names,
     close: Option<bool>,
+    #[serde(deserialize_with = "lenient::values")]
     sockets: Option<Vec<Value>>,
     client_count: Option<u64>,
 }
