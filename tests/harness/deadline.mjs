@@ -19,7 +19,7 @@ export async function within(promise, what, ms = PATIENCE) {
 }
 
 /** Asks `condition` again and again until it answers with something true, and gives that answer. */
-export async function until(condition, what, ms = PATIENCE) {
+export async function until(condition, what, ms = PATIENCE, every = 20) {
   const end = Date.now() + ms;
   let last;
   for (;;) {
@@ -34,6 +34,6 @@ export async function until(condition, what, ms = PATIENCE) {
       const why = last instanceof Error ? last.message : JSON.stringify(last);
       throw new Error(`waited ${ms} ms until ${what}; last: ${why}`);
     }
-    await pause(20);
+    await pause(every);
   }
 }

@@ -234,13 +234,15 @@ impl Pending {
 async fn expected(adapter: &Adapter) -> Option<Expected> {
     let registry = adapter.bus().registry();
     let alive: Vec<String> = registry.peers(adapter.namespace()).into_iter().collect();
+    // This node is one of those that listen, unless it has just lost its connection; nodes that have died may be, too.
     let gone = registry.gone();
+    let own = std::iter::once(adapter.uid().to_owned());
     let protocol = adapter.protocol();
-    let own_channels = alive.iter().chain(&gone).map(|id| protocol.own_channel(id));
-    let channels: Vec<String> = std::iter::once(protocol.counted().clone()).chain(own_channels).collect();
+    let known = alive.iter().cloned().chain(gone).chain(own);
+    let own_channels: Vec<String> = known.map(|id| protocol.own_channel(&id)).collect();
+    let channels = [vec![protocol.counted().clone()], own_channels].concat();
     let counts = adapter.bus().count(&channels).await?;
     let (all, each) = counts.split_first()?;
-    let listening = each.iter().filter(|count| **count > 0).count() as u64;
     let (mut nodes, mut absent) = (HashSet::new(), Vec::new());
     for (id, count) in alive.into_iter().zip(each) {
         if *count > 0 {
@@ -249,8 +251,8 @@ async fn expected(adapter: &Adapter) -> Option<Expected> {
             absent.push(id);
         }
     }
-    // This node is one of those that listen, unless it has just lost its connection.
-    let others = all.saturating_sub(listening + 1);
+    // A node counts as often as it has connections: one that has gone deaf stays for a while.
+    let others = all.saturating_sub(each.iter().sum());
     Some(Expected {
         nodes,
         absent,

@@ -19,6 +19,17 @@ const LONGEST: Duration = Duration::from_millis(2000);
 /// How often they are counted meanwhile.
 const PACE: Duration = Duration::from_millis(50);
 
+/// How a node got through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Passage {
+    /// It was open.
+    Open,
+    /// It was waited for: there may be a backlog.
+    Reopened,
+    /// There is no bus any more.
+    Never,
+}
+
 /// Who can tell how many listen.
 pub(crate) trait Census: Sync {
     /// How many servers listen to each channel now; `None` if that cannot be found out.
@@ -77,15 +88,30 @@ impl Gate {
         }
     }
 
-    /// Waits until this node may publish; `false` if it never will again.
-    pub(crate) async fn pass(&self, census: &impl Census) -> bool {
+    /// Others may have lost subscriptions: they are waited for.
+    pub(crate) fn settle(&self) {
+        self.state.send_if_modified(|state| {
+            let open = *state == State::Open;
+            if open {
+                *state = State::Settling { since: Instant::now() };
+            }
+            open
+        });
+    }
+
+    /// Waits until this node may publish.
+    pub(crate) async fn pass(&self, census: &impl Census) -> Passage {
         let mut changes = self.state.subscribe();
+        let mut waited = false;
         loop {
             let Ok(state) = changes.wait_for(|state| *state != State::Closed).await.map(|state| *state)
             else {
-                return false;
+                return Passage::Never;
             };
-            let State::Settling { since } = state else { return true };
+            let State::Settling { since } = state else {
+                return if waited { Passage::Reopened } else { Passage::Open };
+            };
+            waited = true;
             if since.elapsed() >= SHORTEST && (since.elapsed() >= LONGEST || self.all_back(census).await) {
                 // Unless this node has lost its own subscriptions meanwhile.
                 self.state.send_if_modified(|now| {
@@ -132,7 +158,7 @@ mod tests {
     async fn gate_that_knew_of_three(census: &Listening) -> Gate {
         let gate = Gate::new();
         gate.open(false);
-        assert!(gate.pass(census).await);
+        assert_eq!(gate.pass(census).await, Passage::Open);
         gate.remember(HashMap::from([("c".to_owned(), 3)]));
         gate.close();
         census.0.store(1, Ordering::Relaxed);
@@ -152,7 +178,7 @@ mod tests {
             census.0.store(3, Ordering::Relaxed);
         };
         let (passed, ()) = tokio::join!(gate.pass(&census), back);
-        assert!(passed);
+        assert_eq!(passed, Passage::Reopened);
         assert!((900..1000).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
     }
 
@@ -161,7 +187,7 @@ mod tests {
         let census = Listening(AtomicU64::new(3));
         let gate = gate_that_knew_of_three(&census).await;
         let began = Instant::now();
-        assert!(gate.pass(&census).await);
+        assert_eq!(gate.pass(&census).await, Passage::Reopened);
         assert!(began.elapsed() >= LONGEST && began.elapsed() < LONGEST * 2);
     }
 }

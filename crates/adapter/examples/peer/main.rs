@@ -33,6 +33,7 @@ struct Config {
     tls_ca: Option<String>,
     specific_responses: Option<bool>,
     outbox: Option<Outbox>,
+    max_buffer_size: Option<usize>,
 }
 
 #[derive(Deserialize)]
@@ -83,7 +84,10 @@ async fn main() -> anyhow::Result<()> {
         None => Bus::memory(),
         Some(url) => Bus::redis(&settings(url, &config)?)?,
     };
-    let (layer, io) = SocketIo::builder().with_adapter::<Adapter>(bus.clone()).build_layer();
+    let (layer, io) = SocketIo::builder()
+        .max_buffer_size(config.max_buffer_size.unwrap_or(128))
+        .with_adapter::<Adapter>(bus.clone())
+        .build_layer();
     let io = Arc::new(io);
     bus.attach(&io);
     for namespace in ["/", "/custom"] {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use deadpool_redis::{Connection, Manager, Pool, PoolError};
 use redis::aio::MultiplexedConnection;
@@ -21,12 +21,16 @@ use crate::settings::RedisSettings;
 
 /// Commands that are not publishing (counting, the registry, the probe) run side by side on so many connections.
 const POOLED: usize = 4;
+/// How long a server that has failed is not chosen where there is a choice.
+const AVOIDED: Duration = Duration::from_secs(10);
 
 pub(crate) struct Dialer {
     target: Target,
     timeout: Duration,
     pools: Mutex<HashMap<Address, Pool>>,
     topology: watch::Sender<Option<Arc<Topology>>>,
+    /// Servers that have failed, and when.
+    avoided: Mutex<HashMap<Address, Instant>>,
     /// Held while somebody finds out about the servers, so that not everybody does at the same time.
     refreshing: tokio::sync::Mutex<()>,
 }
@@ -69,6 +73,7 @@ impl Dialer {
             timeout: settings.timeout,
             pools: Mutex::default(),
             topology,
+            avoided: Mutex::default(),
             refreshing: tokio::sync::Mutex::default(),
         })
     }
@@ -80,6 +85,19 @@ impl Dialer {
     /// The servers as far as known, to read and to watch.
     pub(crate) fn topology(&self) -> watch::Receiver<Option<Arc<Topology>>> {
         self.topology.subscribe()
+    }
+
+    /// One of the masters, where any will do: always the same for the same seed, as long as it works.
+    pub(crate) fn any<'a>(&self, topology: &'a Topology, seed: &str) -> &'a Address {
+        let mut avoided = self.avoided.lock().unwrap_or_else(PoisonError::into_inner);
+        avoided.retain(|_, since| since.elapsed() < AVOIDED);
+        topology.any(seed, |address| !avoided.contains_key(address))
+    }
+
+    /// A connection to this server has failed, so that another one should be used where any will do.
+    pub(crate) fn avoid(&self, address: &Address) {
+        let mut avoided = self.avoided.lock().unwrap_or_else(PoisonError::into_inner);
+        avoided.insert(address.clone(), Instant::now());
     }
 
     /// The servers, asking for them if they are not known yet.
@@ -167,7 +185,7 @@ impl Dialer {
     pub(crate) async fn connection(&self, at: &Address) -> Result<Connection, RedisError> {
         self.pool(at)?.get().await.map_err(|error| match error {
             PoolError::Backend(error) => error,
-            PoolError::Timeout(_) => std::io::Error::from(std::io::ErrorKind::TimedOut).into(),
+            PoolError::Timeout(_) => no_answer(at),
             other => std::io::Error::other(other.to_string()).into(),
         })
     }
@@ -224,9 +242,7 @@ impl Dialer {
             result
         };
         // When the time is up the connection goes back to the pool, which finds out whether it still lives.
-        tokio::time::timeout(self.timeout, attempt).await.unwrap_or_else(|_| {
-            Err(std::io::Error::new(std::io::ErrorKind::TimedOut, format!("no answer from {at}")).into())
-        })
+        tokio::time::timeout(self.timeout, attempt).await.unwrap_or_else(|_| Err(no_answer(at)))
     }
 
     /// Whether the server answers on a connection made for this question.
@@ -269,6 +285,10 @@ impl Dialer {
         // The library's own limit for an answer, 500 ms, is too short for a busy Redis.
         AsyncConnectionConfig::new().set_connection_timeout(Some(timeout)).set_response_timeout(Some(timeout))
     }
+}
+
+pub(super) fn no_answer(at: &Address) -> RedisError {
+    std::io::Error::new(std::io::ErrorKind::TimedOut, format!("no answer from {at}")).into()
 }
 
 fn no_server() -> RedisError {

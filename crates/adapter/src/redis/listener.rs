@@ -9,7 +9,7 @@ use redis::aio::MultiplexedConnection;
 use redis::{ErrorKind, Msg, Pipeline, PushInfo, PushKind, RedisError, Value};
 use tokio::sync::{Notify, watch};
 
-use super::dialer::Dialer;
+use super::dialer::{Dialer, no_answer};
 use super::target::Address;
 use crate::routes::{Routes, Subscription};
 
@@ -46,6 +46,8 @@ impl Events {
 pub(super) struct Listener {
     /// No two connections of a process have the same.
     pub(super) number: u64,
+    /// By which Redis knows it.
+    pub(super) id: i64,
     connection: MultiplexedConnection,
     heard: Arc<Heard>,
     /// What this connection is to be subscribed to.
@@ -161,8 +163,10 @@ impl Listener {
             }
             Ok(())
         };
-        let connection = dialer.listen(address, on_push).await?;
-        Ok(Self { number, connection, heard, wanted: HashSet::new(), probe_channel, probe: 0 })
+        let mut connection = dialer.listen(address, on_push).await?;
+        // Who may not ask for it cannot end it either, and waits until Redis does.
+        let id = redis::cmd("CLIENT").arg("ID").query_async(&mut connection).await.unwrap_or(0);
+        Ok(Self { number, id, connection, heard, wanted: HashSet::new(), probe_channel, probe: 0 })
     }
 
     pub(super) fn wanted(&self) -> &HashSet<Subscription> {
@@ -247,7 +251,9 @@ impl Listener {
         let mut heard = self.heard.probe.subscribe();
         let mut publish = redis::cmd(if sharded { "SPUBLISH" } else { "PUBLISH" });
         publish.arg(channel).arg(self.probe);
-        dialer.query::<()>(at, &publish).await?;
+        // Who takes longer than that stands still, or is far too busy.
+        let published = tokio::time::timeout(within / 2, dialer.query::<()>(at, &publish)).await;
+        published.unwrap_or_else(|_| Err(no_answer(at)))?;
         let echo = heard.wait_for(|number| *number >= self.probe);
         Ok(if tokio::time::timeout(within, echo).await.is_ok() { Proof::Hears } else { Proof::Deaf })
     }

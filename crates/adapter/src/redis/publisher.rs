@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use deadpool_redis::Connection;
 use futures_util::future::join_all;
@@ -15,28 +15,42 @@ use super::explain::explain;
 use super::target::Address;
 use super::topology::Topology;
 use crate::backoff::Backoff;
+use crate::gate::Passage;
 use crate::metrics::Dropped;
 use crate::outbox::Message;
 
 /// Messages in one round trip.
 const BATCH: usize = 256;
+/// Messages in so much time while a backlog goes out. Clients have queues, too: what has gathered during an outage would
+/// overrun them if it came at once.
+const PACED: usize = 32;
+const PACE: Duration = Duration::from_millis(4);
 /// An answer that takes longer is looked into.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How quickly a healthy Redis answers.
 const PROMPT: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(shared: Arc<Shared>) {
-    let mut publisher = Publisher { shared, connections: HashMap::new() };
+    let mut publisher = Publisher { shared, connections: HashMap::new(), backlog: None };
     let mut backoff = Backoff::default();
     loop {
         publisher.shared.outbox.filled().await;
-        if !publisher.shared.gate.pass(&*publisher.shared).await {
-            return;
+        match publisher.shared.gate.pass(&*publisher.shared).await {
+            Passage::Never => return,
+            Passage::Open => {}
+            Passage::Reopened => publisher.backlog = Some(Instant::now()),
         }
         if publisher.turn().await {
             backoff.reset();
         } else {
             backoff.wait().await;
+        }
+        if publisher.backlog.is_some() {
+            if publisher.shared.outbox.depth().0 <= PACED {
+                publisher.backlog = None;
+            } else {
+                tokio::time::sleep(PACE).await;
+            }
         }
     }
 }
@@ -53,12 +67,15 @@ enum Fate {
 struct Publisher {
     shared: Arc<Shared>,
     connections: HashMap<Address, Connection>,
+    /// While what waits has gathered during an outage: when the last of it was sent.
+    backlog: Option<Instant>,
 }
 
 impl Publisher {
     /// Publishes a batch; `false` if something has to go out again.
     async fn turn(&mut self) -> bool {
-        let batch = self.shared.outbox.batch(BATCH);
+        let size = self.size();
+        let batch = self.shared.outbox.batch(size);
         if batch.is_empty() {
             return true;
         }
@@ -103,9 +120,11 @@ impl Publisher {
         match failure {
             Some(error) => {
                 self.failed(&error);
-                // The servers may have changed their parts.
-                if let Err(error) = self.shared.dialer.refresh().await {
-                    debug!(%error, "cannot find out about the servers");
+                // The servers may have changed their parts. Then listeners have to follow, and need a moment for it.
+                match self.shared.dialer.refresh().await {
+                    Ok(now) if now != topology => self.shared.gate.settle(),
+                    Ok(_) => {}
+                    Err(error) => debug!(%error, "cannot find out about the servers"),
                 }
                 false
             }
@@ -116,6 +135,17 @@ impl Publisher {
         }
     }
 
+    /// How many messages may go out now.
+    fn size(&mut self) -> usize {
+        let Some(last) = self.backlog.replace(Instant::now()) else {
+            self.backlog = None;
+            return BATCH;
+        };
+        // By the clock, not by the round trip: that may be long.
+        let shares = 1 + last.elapsed().as_millis() / PACE.as_millis();
+        PACED.saturating_mul(shares.try_into().unwrap_or(usize::MAX)).min(BATCH)
+    }
+
     fn failed(&self, error: &RedisError) {
         debug!(%error, waiting = self.shared.outbox.depth().0, "publishing failed, will be tried again");
         self.shared.board.speaks(Some(format!("cannot publish: {}", explain(error))));
@@ -124,13 +154,12 @@ impl Publisher {
     /// Gives each message to the server that has its channel, those of one server in one round trip and in order.
     async fn publish(&mut self, topology: &Topology, batch: &[Message]) -> Vec<Fate> {
         let mut fates: Vec<Option<Fate>> = batch.iter().map(|_| None).collect();
+        // Where any server will do it is the same one for as long as it works: what goes by two ways may overtake.
+        let used = topology.masters.iter().find(|master| self.connections.contains_key(*master));
+        let any = used.unwrap_or_else(|| self.shared.dialer.any(topology, &self.shared.node_id));
         let mut parts: HashMap<&Address, Vec<usize>> = HashMap::new();
         for (index, message) in batch.iter().enumerate() {
-            let server = if self.shared.sharded {
-                topology.owner(&message.channel)
-            } else {
-                Some(topology.any(&self.shared.node_id))
-            };
+            let server = if self.shared.sharded { topology.owner(&message.channel) } else { Some(any) };
             match server {
                 Some(server) => parts.entry(server).or_default().push(index),
                 None => fates[index] = Some(Fate::Again(slot_without_owner())),
@@ -170,7 +199,10 @@ async fn send(
         Some(connection) => connection,
         None => match shared.dialer.connection(server).await {
             Ok(connection) => connection,
-            Err(error) => return (None, failed(error)),
+            Err(error) => {
+                shared.dialer.avoid(server);
+                return (None, failed(error));
+            }
         },
     };
     let command = if shared.sharded { "SPUBLISH" } else { "PUBLISH" };
@@ -181,15 +213,16 @@ async fn send(
     pipeline.ignore_errors();
     let replies = {
         let mut reply = std::pin::pin!(pipeline.query_async::<Vec<redis::RedisResult<i64>>>(&mut connection));
+        let gone = || Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into());
         loop {
             match tokio::time::timeout(PATIENCE, &mut reply).await {
                 Ok(replies) => break replies,
                 Err(_) if is_half_open(shared, server).await => {
                     // Redis may have answered just now, while it was asked.
-                    break tokio::time::timeout(PROMPT, &mut reply)
-                        .await
-                        .unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()));
+                    break tokio::time::timeout(PROMPT, &mut reply).await.unwrap_or_else(|_| gone());
                 }
+                // Another server has taken over from it.
+                Err(_) if !shared.serves(server, messages).await => break gone(),
                 // Redis stands still. What it has been given it still has, so giving it once more would double it.
                 Err(_) => shared.board.speaks(Some(format!("{server} does not answer"))),
             }
@@ -199,7 +232,20 @@ async fn send(
         Ok(replies) => (Some(connection), replies.into_iter().map(fate).collect()),
         Err(error) => {
             drop(Connection::take(connection));
+            shared.dialer.avoid(server);
             (None, failed(error))
+        }
+    }
+}
+
+impl Shared {
+    /// Whether the server still has the channels of these messages, as far as can be found out.
+    async fn serves(&self, server: &Address, messages: &[&Message]) -> bool {
+        let Ok(topology) = self.dialer.refresh().await else { return true };
+        if self.sharded {
+            messages.iter().all(|message| topology.owner(&message.channel) == Some(server))
+        } else {
+            topology.masters.contains(server)
         }
     }
 }

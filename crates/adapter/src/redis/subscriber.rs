@@ -20,6 +20,8 @@ use crate::routes::Subscription;
 
 /// How long what is published may take to come back.
 const ECHO: Duration = Duration::from_secs(2);
+/// How soon to look again when something is wrong.
+const SOON: Duration = Duration::from_millis(250);
 
 pub(super) async fn run(shared: Arc<Shared>) {
     Subscriber {
@@ -74,7 +76,13 @@ impl Subscriber {
                 () = events.changed() => stale = self.note(),
                 // The publisher has found out about it.
                 Ok(()) = topology.changed() => stale = true,
-                _ = tick.tick() => stale = self.prove().await,
+                _ = tick.tick() => {
+                    stale = self.prove().await;
+                    if stale && !self.shared.dialer.is_sentinel() {
+                        // Something is wrong, and maybe over soon: another server takes over.
+                        tick.reset_after(SOON.min(every));
+                    }
+                }
             }
         }
     }
@@ -136,6 +144,7 @@ impl Subscriber {
                     ErrorKind::Server(ServerErrorKind::Moved | ServerErrorKind::ClusterDown)
                 );
                 if !moved {
+                    self.shared.dialer.avoid(&address);
                     self.listeners.remove(&address);
                 }
                 failure = Some(error);
@@ -155,7 +164,11 @@ impl Subscriber {
     fn place<'a>(&self, topology: &'a Topology, subscription: &Subscription) -> Option<&'a Address> {
         match subscription {
             Subscription::Shard(name) => topology.owner(name),
-            Subscription::Pattern(_) | Subscription::Channel(_) => Some(topology.any(&self.shared.node_id)),
+            // Where the others of this kind are already, if that server is still one of them.
+            Subscription::Pattern(_) | Subscription::Channel(_) => {
+                let current = topology.masters.iter().find(|master| self.listeners.contains_key(*master));
+                current.or_else(|| Some(self.shared.dialer.any(topology, &self.shared.node_id)))
+            }
         }
     }
 
@@ -243,6 +256,7 @@ impl Subscriber {
         let lost = self.listeners.extract_if(|_, listener| happened.lost.contains(&listener.number));
         let lost: Vec<Address> = lost.map(|(address, _)| address).collect();
         for address in &lost {
+            self.shared.dialer.avoid(address);
             warn!(server = %address, "lost a connection to redis, local delivery goes on");
             let reason = format!("lost the connection to {address}");
             if self.listeners.is_empty() {
@@ -290,9 +304,20 @@ impl Subscriber {
         board.proof(failure);
         for address in deaf {
             warn!(server = %address, "what is published does not come back, connecting anew");
-            self.listeners.remove(&address);
-            self.lose();
             self.shared.board.lost(format!("what is published does not come back from {address}"));
+            self.shared.dialer.avoid(&address);
+            if let Some(listener) = self.listeners.remove(&address) {
+                // Redis may take it for a listener for minutes, and with that for a server that should answer.
+                let (shared, id) = (Arc::clone(&self.shared), listener.id);
+                tokio::spawn(async move {
+                    let mut kill = redis::cmd("CLIENT");
+                    kill.arg("KILL").arg("ID").arg(id);
+                    if let Err(error) = shared.dialer.query::<()>(&address, &kill).await {
+                        debug!(%error, server = %address, "cannot end the deaf connection");
+                    }
+                });
+            }
+            self.lose();
             stale = true;
         }
         stale

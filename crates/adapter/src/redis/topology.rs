@@ -85,9 +85,11 @@ impl Topology {
         (slot <= *last).then(|| &self.masters[*index])
     }
 
-    /// One of the masters, always the same for the same seed.
-    pub(crate) fn any(&self, seed: &str) -> &Address {
-        &self.masters[usize::from(slot(seed)) % self.masters.len()]
+    /// One of the masters that are good, if there is one; always the same for the same seed.
+    pub(crate) fn any(&self, seed: &str, is_good: impl Fn(&Address) -> bool) -> &Address {
+        let first = usize::from(slot(seed)) % self.masters.len();
+        let mut all = self.masters[first..].iter().chain(&self.masters[..first]);
+        all.find(|address| is_good(address)).unwrap_or(&self.masters[first])
     }
 
     /// A channel name that lives on `master`: `stem` with the first number that fits. `None` if it has no slots.
