@@ -136,6 +136,10 @@ impl Adapter {
             return;
         }
         let (routes, channel) = (self.bus.routes(), self.protocol.channels.for_rooms(&[room]));
+        if !routes.is_active(&channel) {
+            // That something would change was told before it did; whoever has looked since may have seen nothing yet.
+            self.rooms_changed([room.to_owned()]);
+        }
         let is_settled = || {
             let needs_none = !self.suspects.is_pending(room) && !routes.has(&channel);
             needs_none || routes.is_active(&channel) || !self.has_members(room)
@@ -349,15 +353,18 @@ impl CoreAdapter<Emitter> for Adapter {
         Ok(())
     }
 
-    /// The rooms of the whole cluster if all sockets are chosen, otherwise those of this node's.
     async fn rooms(&self, opts: BroadcastOptions) -> Result<Vec<Room>, Infallible> {
         let everybody = opts.rooms.is_empty() && opts.except.is_empty() && opts.sid.is_none();
-        Ok(match self.handle().upgrade().filter(|_| everybody && self.leaves_node(&opts)) {
-            Some(adapter) => {
-                Namespace::new(adapter).all_rooms().await.items.into_iter().map(Room::Owned).collect()
-            }
-            None => self.local.rooms(opts).into_iter().collect(),
-        })
+        let Some(adapter) = self.handle().upgrade().filter(|_| self.leaves_node(&opts)) else {
+            return Ok(self.local.rooms(opts).into_iter().collect());
+        };
+        let rooms: HashSet<String> = if everybody {
+            Namespace::new(adapter).all_rooms().await.items.into_iter().collect()
+        } else {
+            let sockets = Operator::with(adapter, opts).fetch_sockets().await;
+            sockets.items.into_iter().flat_map(|socket| socket.rooms).collect()
+        };
+        Ok(rooms.into_iter().map(Room::Owned).collect())
     }
 
     /// Sockets of Node servers are not among them: their ids do not fit into socketioxide's. Use

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use crate::adapter::Adapter;
 use crate::metrics::Asked;
 use crate::protocol::Outgoing;
+use crate::server_side::value_of;
 use crate::wire::payload::Payload;
 use crate::wire::response::Body;
 use crate::wire::to_json::Json;
@@ -75,8 +76,11 @@ impl Asks {
         let Some(waiting) = self.pending().get(id).cloned() else { return Ok(()) };
         let json = |data: Option<Payload<'_>>| data.map(Payload::to_json).transpose();
         let answer = match body {
-            Body::Sockets(sockets) => Answer::Sockets(sockets),
-            Body::Rooms(rooms) => Answer::Rooms(rooms),
+            Body::Sockets(sockets) => Answer::Sockets(list(sockets)?),
+            Body::Rooms(rooms) => {
+                let rooms = list(rooms)?.into_iter();
+                Answer::Rooms(rooms.filter_map(|room| room.as_str().map(ToOwned::to_owned)).collect())
+            }
             Body::ServerSideEmit(data) => Answer::ServerSideEmit(json(data)?),
             Body::ClientCount(count) => Answer::ClientCount(count),
             Body::Ack(data) => Answer::Ack(json(data)?),
@@ -85,6 +89,13 @@ impl Asks {
         // Who asked has gone, or has more answers waiting than it can take: the request ends by its timeout then.
         let _ = waiting.try_send(Heard { from, answer });
         Ok(())
+    }
+}
+
+fn list(payload: Payload<'_>) -> Result<Vec<Value>, WireError> {
+    match value_of(&payload.to_json()?)? {
+        Value::Array(items) => Ok(items),
+        _ => Err(WireError::Shape("list")),
     }
 }
 

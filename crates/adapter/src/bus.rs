@@ -19,7 +19,7 @@ use crate::protocol::{Mode, Outgoing, Protocol, node_id};
 use crate::redis::{Parts, Redis};
 use crate::registry::{Node, Registry};
 use crate::rooms;
-use crate::routes::Routes;
+use crate::routes::{Routes, Subscription};
 use crate::settings::RedisSettings;
 use crate::status::{Board, BusState, BusStatus};
 
@@ -153,10 +153,10 @@ impl Bus {
     fn with(settings: &RedisSettings, made: Made, link: Link) -> Self {
         let Made { counters, parts: Parts { routes, outbox, registry, metrics, board } } = made;
         let suspects = Arc::<Notify>::default();
-        let room_watch = settings
-            .mode
-            .has_room_channels()
-            .then(|| tokio::spawn(rooms::watch(Arc::clone(&routes), Arc::clone(&suspects))).abort_handle());
+        let room_watch = settings.mode.has_room_channels().then(|| {
+            let watch = rooms::watch(Arc::clone(&routes), Arc::clone(&suspects), settings.rooms_are_told);
+            tokio::spawn(watch).abort_handle()
+        });
         let inner = Inner {
             prefix: settings.prefix.clone(),
             mode: settings.mode,
@@ -342,7 +342,13 @@ struct Made {
 fn parts(settings: &RedisSettings, first: BusState, metrics: Option<Arc<dyn Metrics>>) -> Made {
     let counters = Arc::<Counters>::default();
     let metrics = metrics.unwrap_or_else(|| Arc::clone(&counters) as Arc<dyn Metrics>);
-    let routes = Arc::new(Routes::new(Arc::clone(&metrics)));
+    let nodes = format!("{}-nodes#", settings.prefix);
+    let nodes = match (first, settings.mode) {
+        (BusState::Memory, _) => None,
+        (_, Mode::Classic) => Some(Subscription::Channel(nodes)),
+        (_, Mode::Sharded(_)) => Some(Subscription::Shard(nodes)),
+    };
+    let routes = Arc::new(Routes::new(Arc::clone(&metrics), nodes));
     let (name, address) = (settings.node_name.clone(), settings.node_address.clone());
     let registry = Arc::new(Registry::new(node_id(), name, address, Arc::clone(&routes)));
     let outbox = Arc::new(Outbox::new(settings, Arc::clone(&metrics)));

@@ -1,6 +1,6 @@
 //! What a program does with a namespace on all servers.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -11,8 +11,6 @@ use crate::metrics::Asked;
 use crate::operator::{Answers, Operator, collect, packet};
 use crate::protocol::Mode;
 use crate::server_side::{Reply, ServerEvent};
-use crate::wire::WireError;
-use crate::wire::payload::Payload;
 use crate::wire::request::Request;
 
 /// A namespace on all servers, as Node's `io.of(..)`; from [`Bus::of`](crate::Bus::of). It says what socketioxide's own
@@ -39,7 +37,7 @@ use crate::wire::request::Request;
 ///
 /// chat.on_server_side_emit("sum", |event| {
 ///     let sum: u64 = event.arguments().iter().filter_map(|n| n.as_u64()).sum();
-///     event.answer(&sum.into());
+///     event.answer(&sum).ok();
 /// });
 /// let sums = chat.server_side_emit_with_ack("sum", &(1, 2)).await.ok()?;
 /// println!("{:?}", sums.items.iter().map(|reply| reply.value()).collect::<Vec<_>>());
@@ -79,24 +77,28 @@ impl Namespace {
             rooms.extend(sockets.items.into_iter().flat_map(|socket| socket.rooms));
             return Answers { items: rooms.into_iter().collect(), missing: sockets.missing };
         }
-        let missing = collect(&self.adapter, Asked::AllRooms, None, Request::AllRooms, |answer| {
+        let question = |id: &str| self.adapter.protocol().request(Some(id), Request::AllRooms);
+        let asked = collect(&self.adapter, Asked::AllRooms, None, question, |answer| {
             if let Answer::Rooms(more) = answer {
                 rooms.extend(more);
             }
         })
         .await;
-        Answers { items: rooms.into_iter().collect(), missing }
+        // A question without parts can always be written.
+        Answers { items: rooms.into_iter().collect(), missing: asked.unwrap_or_default() }
     }
 
     /// Sends an event to the other servers, as Node's `serverSideEmit`; no client gets it.
     ///
     /// # Errors
-    /// [`EmitError`] if the data cannot be encoded, or holds binary.
+    /// [`EmitError`] if the data cannot be encoded.
     pub fn server_side_emit<T: Serialize + ?Sized>(&self, name: &str, data: &T) -> Result<(), EmitError> {
-        let json = self.server_side(name, data)?;
+        let packet = packet(&self.adapter, name, data)?;
+        let (json, attachments) = event(&packet)?;
         if !self.adapter.bus().is_alone() {
-            let request = Request::ServerSideEmit(Payload::Json(&json));
-            self.adapter.bus().publish(self.adapter.protocol().request(None, request)?);
+            let none = VecDeque::new();
+            let attachments = attachments.unwrap_or(&none);
+            self.adapter.bus().publish(self.adapter.protocol().server_side_emit(None, json, attachments)?);
         }
         Ok(())
     }
@@ -110,15 +112,18 @@ impl Namespace {
         name: &str,
         data: &T,
     ) -> Result<Answers<Reply>, EmitError> {
-        let json = self.server_side(name, data)?;
-        let request = Request::ServerSideEmit(Payload::Json(&json));
+        let packet = packet(&self.adapter, name, data)?;
+        let (json, attachments) = event(&packet)?;
+        let none = VecDeque::new();
+        let attachments = attachments.unwrap_or(&none);
+        let question = |id: &str| self.adapter.protocol().server_side_emit(Some(id), json, attachments);
         let mut replies = Vec::new();
-        let missing = collect(&self.adapter, Asked::ServerSideEmit, None, request, |answer| {
+        let missing = collect(&self.adapter, Asked::ServerSideEmit, None, question, |answer| {
             if let Answer::ServerSideEmit(data) = answer {
                 replies.push(Reply::new(data));
             }
         })
-        .await;
+        .await?;
         Ok(Answers { items: replies, missing })
     }
 
@@ -136,14 +141,5 @@ impl Namespace {
     pub async fn server_count(&self) -> Option<u64> {
         let counted = [self.adapter.protocol().counted().clone()];
         self.adapter.bus().count(&counted).await.map(|counts| counts.first().copied().unwrap_or(0).max(1))
-    }
-
-    fn server_side<T: Serialize + ?Sized>(&self, name: &str, data: &T) -> Result<String, EmitError> {
-        let packet = packet(&self.adapter, name, data)?;
-        match event(&packet)? {
-            (json, None) => Ok(json.to_owned()),
-            (json, Some(attachments)) if attachments.is_empty() => Ok(json.to_owned()),
-            _ => Err(EmitError::Encode(WireError::Shape("server-side event with binary"))),
-        }
     }
 }

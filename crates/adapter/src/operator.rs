@@ -15,8 +15,10 @@ use crate::adapter::{Adapter, EmitError, wire_target};
 use crate::ask::{Answer, Missing, Pending};
 use crate::metrics::Asked;
 use crate::profile::{self, RemoteSocket};
+use crate::protocol::Outgoing;
 use crate::serve;
 use crate::server_side::Reply;
+use crate::wire::WireError;
 use crate::wire::request::Request;
 
 /// The answers of several servers, and who did not answer in time. Never fails whole because one server is away.
@@ -144,13 +146,15 @@ impl Operator {
         let mut sockets: Vec<Json> = here.into_iter().map(|sid| profile::entry(adapter, sid)).collect();
         let target = wire_target(&self.opts);
         let missing = if adapter.leaves_node(&self.opts) {
-            let request = Request::Fetch(target);
-            collect(adapter, Asked::FetchSockets, self.timeout, request, |answer| {
+            let question = |id: &str| adapter.protocol().request(Some(id), Request::Fetch(target));
+            let asked = collect(adapter, Asked::FetchSockets, self.timeout, question, |answer| {
                 if let Answer::Sockets(more) = answer {
                     sockets.extend(more);
                 }
             })
-            .await
+            .await;
+            // Names can always be written.
+            asked.unwrap_or_default()
         } else {
             Missing::default()
         };
@@ -179,28 +183,25 @@ impl Operator {
     }
 }
 
-/// Asks the other servers and collects what comes.
+/// Asks the other servers and collects what comes. Fails only if the question cannot be written.
 pub(crate) async fn collect(
     adapter: &Arc<Adapter>,
     asked: Asked,
     timeout: Option<Duration>,
-    request: Request<'_>,
+    question: impl FnOnce(&str) -> Result<Outgoing, WireError>,
     mut take: impl FnMut(Answer),
-) -> Missing {
+) -> Result<Missing, WireError> {
     if adapter.bus().is_alone() {
-        return Missing::default();
+        return Ok(Missing::default());
     }
-    let question = |id: &str| adapter.protocol().request(Some(id), request);
-    match Pending::ask(adapter, asked, timeout, question).await {
-        Ok(Ok(mut pending)) => {
+    match Pending::ask(adapter, asked, timeout, question).await? {
+        Ok(mut pending) => {
             while let Some(answer) = pending.next().await {
                 take(answer);
             }
-            pending.end(true)
+            Ok(pending.end(true))
         }
-        Ok(Err(missing)) => missing,
-        // Its parts were checked before.
-        Err(_) => Missing::default(),
+        Err(missing) => Ok(missing),
     }
 }
 

@@ -1,15 +1,18 @@
 //! The two ways in which servers speak over Redis, behind one face: which channels there are, what goes out on which, and
 //! what it looks like. What comes in is told apart in [`routes`](crate::routes).
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use bytes::Bytes;
 
+use crate::server_side::value_of;
 use crate::wire::broadcast::{self, Target};
 use crate::wire::channel::Channels;
+use crate::wire::payload::Payload;
 use crate::wire::request::{self, Envelope, Request};
 use crate::wire::response::{self, Body};
-use crate::wire::{WireError, sharded};
+use crate::wire::{WireError, sharded, to_json};
 
 /// How messages are laid out on Redis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -177,9 +180,6 @@ impl Protocol {
                     sharded::encode::disconnect(uid, namespace, target, *close)
                 }
                 Request::Fetch(target) => sharded::encode::fetch(uid, namespace, target, needed()?),
-                Request::ServerSideEmit(crate::wire::payload::Payload::Json(json)) => {
-                    sharded::encode::server_side_emit(uid, namespace, json, id)
-                }
                 _ => Err(WireError::Shape("request")),
             },
         }?;
@@ -192,9 +192,9 @@ impl Protocol {
         match self.mode {
             Mode::Classic => {
                 // Node answers server-side events where everybody hears it, whatever is set.
-                let shared = !self.specific_responses || matches!(body, Body::ServerSideEmit(_));
+                let specific = self.specific_responses && !matches!(body, Body::ServerSideEmit(_));
                 let channel = match asker {
-                    Some(asker) if !shared => self.own_channel(asker),
+                    Some(asker) if specific => self.own_channel(asker),
                     _ => self.channels.response.clone(),
                 };
                 // Servers of this kind want to know who has answered; Node is given what Node gives.
@@ -203,21 +203,47 @@ impl Protocol {
             }
             Mode::Sharded(_) => {
                 let payload = match body {
-                    Body::Sockets(sockets) => sharded::encode::fetch_response(uid, namespace, id, &sockets),
-                    Body::ServerSideEmit(data) => {
-                        let json = match data {
-                            Some(crate::wire::payload::Payload::Json(json)) => Some(json),
-                            Some(_) => return Err(WireError::Shape("answer")),
-                            None => None,
-                        };
-                        sharded::encode::server_side_emit_response(uid, namespace, id, json)
+                    Body::Sockets(Payload::Json(sockets)) => {
+                        sharded::encode::fetch_response(uid, namespace, id, sockets)
                     }
                     Body::ClientCount(count) => sharded::encode::client_count(uid, namespace, id, count),
-                    Body::Rooms(_) | Body::Done | Body::Ack(_) => Err(WireError::Shape("response")),
+                    _ => Err(WireError::Shape("response")),
                 }?;
                 Ok(Outgoing { channel: self.own_channel(asker.unwrap_or("undefined")), payload })
             }
         }
+    }
+
+    /// An event for the other servers; one without id wants no answer.
+    pub(crate) fn server_side_emit(
+        &self,
+        id: Option<&str>,
+        json: &str,
+        attachments: &VecDeque<Bytes>,
+    ) -> Result<Outgoing, WireError> {
+        if self.mode == Mode::Classic {
+            let json = with_buffers(json, attachments)?;
+            return self.request(id, Request::ServerSideEmit(Payload::Json(&json)));
+        }
+        let payload = sharded::encode::server_side_emit(&self.uid, &self.namespace, json, attachments, id)?;
+        Ok(Outgoing { channel: self.counted().clone(), payload })
+    }
+
+    /// The answer to such an event.
+    pub(crate) fn server_side_answer(
+        &self,
+        to: &Asker,
+        json: &str,
+        attachments: &VecDeque<Bytes>,
+    ) -> Result<Outgoing, WireError> {
+        if self.mode == Mode::Classic {
+            let json = with_buffers(json, attachments)?;
+            return self.respond(to, Body::ServerSideEmit(Some(Payload::Json(&json))));
+        }
+        let (uid, namespace, id) = (&*self.uid, &*self.namespace, &*to.request_id);
+        let payload =
+            sharded::encode::server_side_emit_response(uid, namespace, id, Some(json), attachments)?;
+        Ok(Outgoing { channel: self.own_channel(to.uid.as_deref().unwrap_or("undefined")), payload })
     }
 
     /// A client's acknowledgement, of which only the first argument goes over the bus.
@@ -243,6 +269,15 @@ impl Protocol {
             },
         })
     }
+}
+
+/// The classic adapter has only JSON for events between servers, and with that no binary but as Node writes it.
+fn with_buffers<'a>(json: &'a str, attachments: &VecDeque<Bytes>) -> Result<Cow<'a, str>, WireError> {
+    if attachments.is_empty() {
+        return Ok(Cow::Borrowed(json));
+    }
+    let json = to_json::Json { text: json.to_owned(), attachments: attachments.clone() };
+    Ok(Cow::Owned(value_of(&json)?.to_string()))
 }
 
 #[cfg(test)]

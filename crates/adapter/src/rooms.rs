@@ -65,10 +65,28 @@ impl Suspects {
     }
 }
 
-/// Looks at the rooms whenever `changed` says that there is something to look at.
-pub(crate) async fn watch(routes: Arc<Routes>, changed: Arc<Notify>) {
+/// socketioxide asks for its rooms before it changes them, so who looks at once may be too early: it is looked again so
+/// much later.
+const AGAIN: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(1)];
+
+/// Looks at the rooms whenever `changed` says that there is something to look at, and, unless rooms `are_told`, again
+/// when it has been quiet for a while.
+pub(crate) async fn watch(routes: Arc<Routes>, changed: Arc<Notify>, are_told: bool) {
+    let pauses: &[Duration] = if are_told { &[] } else { &AGAIN };
+    let mut again = [].iter();
     loop {
-        changed.notified().await;
+        let quiet = match again.next() {
+            Some(pause) => tokio::time::timeout(*pause, changed.notified()).await.is_err(),
+            None => {
+                changed.notified().await;
+                false
+            }
+        };
+        if quiet {
+            routes.all().iter().for_each(|adapter| adapter.suspects().add_all());
+        } else {
+            again = pauses.iter();
+        }
         let mut longest = Duration::ZERO;
         for adapter in routes.all() {
             let Pending { some, all, .. } = adapter.suspects().take();

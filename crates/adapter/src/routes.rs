@@ -72,6 +72,9 @@ pub(crate) struct Routes {
     active: Mutex<HashSet<String>>,
     /// Changes when `active` does.
     activity: watch::Sender<u64>,
+    /// Where nodes say that they have come, or go.
+    nodes: Option<Subscription>,
+    nodes_changed: Notify,
     metrics: Arc<dyn Metrics>,
 }
 
@@ -100,8 +103,10 @@ fn subscriptions(adapter: &Adapter) -> Vec<(Subscription, Kind)> {
 }
 
 impl Routes {
-    pub(crate) fn new(metrics: Arc<dyn Metrics>) -> Self {
+    pub(crate) fn new(metrics: Arc<dyn Metrics>, nodes: Option<Subscription>) -> Self {
         Self {
+            nodes,
+            nodes_changed: Notify::new(),
             table: RwLock::default(),
             changes: Mutex::default(),
             changed: Notify::new(),
@@ -129,13 +134,24 @@ impl Routes {
         self.unsubscribe(fixed.chain(rooms));
     }
 
-    pub(crate) fn subscribe_rooms(&self, adapter: &Arc<Adapter>, channels: Vec<String>) {
+    pub(crate) fn subscribe_rooms(&self, adapter: &Arc<Adapter>, mut channels: Vec<String>) {
+        channels.retain(|channel| !self.is_fixed(channel));
         let room = |channel| (Subscription::Shard(channel), Kind::Room);
         self.subscribe(adapter, channels.into_iter().map(room).collect());
     }
 
-    pub(crate) fn unsubscribe_rooms(&self, channels: Vec<String>) {
-        self.unsubscribe(channels.into_iter().map(Subscription::Shard));
+    pub(crate) fn unsubscribe_rooms(&self, mut channels: Vec<String>) {
+        channels.retain(|channel| !self.is_fixed(channel));
+        if !channels.is_empty() {
+            self.unsubscribe(channels.into_iter().map(Subscription::Shard));
+        }
+    }
+
+    /// Whether a channel is there for another reason than a room. Clients may choose the names of rooms, so a room may be
+    /// called like a node, whose own channel must outlive it.
+    fn is_fixed(&self, channel: &str) -> bool {
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        table.by_subscription.get(channel).is_some_and(|(_, kind)| *kind != Kind::Room)
     }
 
     /// The rooms' channels of an adapter.
@@ -196,7 +212,13 @@ impl Routes {
             fixed.iter().flat_map(|adapter| subscriptions(adapter)).map(|(subscription, _)| subscription);
         let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
         let rooms = table.by_subscription.iter().filter(|(_, (_, kind))| *kind == Kind::Room);
-        fixed.chain(rooms.map(|(name, _)| Subscription::Shard(name.clone()))).collect()
+        let rooms = rooms.map(|(name, _)| Subscription::Shard(name.clone()));
+        let mut all: HashSet<Subscription> = fixed.chain(rooms).collect();
+        // A node without namespaces has nobody to tell anything.
+        if !all.is_empty() {
+            all.extend(self.nodes.clone());
+        }
+        all
     }
 
     /// Redis has confirmed these.
@@ -246,8 +268,21 @@ impl Routes {
         table.by_namespace.get(namespace).and_then(Weak::upgrade)
     }
 
+    /// The channel on which nodes say that they have come, or go.
+    pub(crate) fn nodes_channel(&self) -> Option<&str> {
+        self.nodes.as_ref().map(Subscription::name)
+    }
+
+    /// Resolves when a node has said something since the last time.
+    pub(crate) fn nodes_changed(&self) -> impl Future<Output = ()> + '_ {
+        self.nodes_changed.notified()
+    }
+
     /// Gives a message from the bus to whom it belongs. Bytes that make no sense are counted and forgotten.
     pub(crate) fn dispatch(&self, pattern: Option<&str>, channel: &str, payload: &[u8]) {
+        if self.nodes.as_ref().is_some_and(|nodes| nodes.name() == channel) {
+            return self.nodes_changed.notify_one();
+        }
         self.metrics.received();
         let Some((adapter, kind)) = self.find(pattern.unwrap_or(channel)) else {
             return;

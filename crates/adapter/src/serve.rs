@@ -16,6 +16,7 @@ use crate::profile;
 use crate::protocol::{Asker, Outgoing};
 use crate::server_side::ServerEvent;
 use crate::wire::broadcast::Target;
+use crate::wire::payload::Payload;
 use crate::wire::request::Request;
 use crate::wire::response::Body;
 use crate::wire::{WireError, to_json};
@@ -30,6 +31,7 @@ pub(crate) fn request(
     request: Request<'_>,
 ) -> Result<(), WireError> {
     let local = adapter.local();
+    let list;
     let answer = match request {
         Request::Join(target, rooms) => {
             adapter.join_here(options(target), rooms);
@@ -48,12 +50,17 @@ pub(crate) fn request(
         Request::DisconnectOne(sid, close) => owned(adapter, &sid, |opts| disconnect(adapter, opts, close)),
         Request::Sockets(rooms) => {
             let sids = local.sockets(to_rooms(rooms, []));
-            Some(Body::Sockets(sids.into_iter().map(|sid| Json::String(own_room(sid))).collect()))
+            list = json_list(sids.into_iter().map(|sid| Json::String(own_room(sid))));
+            Some(Body::Sockets(Payload::Json(&list)))
         }
-        Request::AllRooms => Some(Body::Rooms(adapter.rooms_here())),
+        Request::AllRooms => {
+            list = json_list(adapter.rooms_here().into_iter().map(Json::String));
+            Some(Body::Rooms(Payload::Json(&list)))
+        }
         Request::Fetch(target) => {
             let sids = local.sockets(options(target));
-            Some(Body::Sockets(sids.into_iter().map(|sid| profile::entry(adapter, sid)).collect()))
+            list = json_list(sids.into_iter().map(|sid| profile::entry(adapter, sid)));
+            Some(Body::Sockets(Payload::Json(&list)))
         }
         Request::Broadcast(packet, target) => {
             let event = packet.data.to_json()?;
@@ -64,7 +71,7 @@ pub(crate) fn request(
             return Ok(());
         }
         Request::ServerSideEmit(event) => {
-            let event = ServerEvent::new(&event.to_json()?, asker, adapter)?;
+            let event = ServerEvent::new(event.to_json()?, asker, adapter)?;
             adapter.handle_server_side(event);
             return Ok(());
         }
@@ -73,6 +80,10 @@ pub(crate) fn request(
         respond(adapter, adapter.protocol().respond(&asker, body));
     }
     Ok(())
+}
+
+fn json_list(items: impl Iterator<Item = Json>) -> String {
+    Json::Array(items.collect()).to_string()
 }
 
 fn options(target: Target) -> BroadcastOptions {

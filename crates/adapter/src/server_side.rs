@@ -4,13 +4,13 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 
 use bytes::Bytes;
+use serde::Serialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
-use crate::adapter::Adapter;
+use crate::adapter::{Adapter, EmitError, event};
+use crate::operator::packet;
 use crate::protocol::Asker;
-use crate::serve::respond;
-use crate::wire::payload::Payload;
-use crate::wire::response::Body;
 use crate::wire::to_json::Json;
 use crate::wire::{WireError, text, to_json};
 
@@ -19,13 +19,14 @@ use crate::wire::{WireError, text, to_json};
 pub struct ServerEvent {
     name: String,
     arguments: Vec<Value>,
+    json: Json,
     asker: Option<Asker>,
     adapter: Weak<Adapter>,
 }
 
 impl ServerEvent {
-    pub(crate) fn new(event: &Json, asker: Option<Asker>, adapter: &Adapter) -> Result<Self, WireError> {
-        let Value::Array(mut arguments) = value_of(event)? else {
+    pub(crate) fn new(json: Json, asker: Option<Asker>, adapter: &Adapter) -> Result<Self, WireError> {
+        let Value::Array(mut arguments) = value_of(&json)? else {
             return Err(WireError::Shape("server-side event"));
         };
         if arguments.is_empty() {
@@ -34,7 +35,7 @@ impl ServerEvent {
         let Value::String(name) = arguments.remove(0) else {
             return Err(WireError::Shape("server-side event"));
         };
-        Ok(Self { name, arguments, asker, adapter: adapter.handle() })
+        Ok(Self { name, arguments, json, asker, adapter: adapter.handle() })
     }
 
     /// The event's name.
@@ -49,6 +50,12 @@ impl ServerEvent {
         &self.arguments
     }
 
+    /// The whole event, `[name, ...arguments]`, with its binary values.
+    #[must_use]
+    pub fn message(&self) -> Reply {
+        Reply { json: self.json.clone() }
+    }
+
     /// Whether the sender waits for an answer.
     #[must_use]
     pub fn wants_answer(&self) -> bool {
@@ -56,14 +63,21 @@ impl ServerEvent {
     }
 
     /// Answers the sender, now or later; without effect if it does not wait for an answer.
-    pub fn answer(self, value: &Value) {
-        if let (Some(asker), Some(adapter)) = (self.asker, self.adapter.upgrade()) {
-            let json = value.to_string();
-            respond(
-                &adapter,
-                adapter.protocol().respond(&asker, Body::ServerSideEmit(Some(Payload::Json(&json)))),
-            );
-        }
+    ///
+    /// # Errors
+    /// [`EmitError`] if the value cannot be encoded; then the sender gets no answer.
+    pub fn answer<T: Serialize + ?Sized>(self, value: &T) -> Result<(), EmitError> {
+        let (Some(asker), Some(adapter)) = (self.asker, self.adapter.upgrade()) else { return Ok(()) };
+        // As the one argument of an event, however many elements it has.
+        let packet = packet(&adapter, "answer", &(value,))?;
+        let (json, attachments) = event(&packet)?;
+        let none = VecDeque::new();
+        let parts: Vec<&RawValue> =
+            serde_json::from_str(json).map_err(|error| WireError::Json(error.to_string()))?;
+        let value = parts.get(1).map_or("null", |value| value.get());
+        let answer = adapter.protocol().server_side_answer(&asker, value, attachments.unwrap_or(&none))?;
+        adapter.bus().publish(answer);
+        Ok(())
     }
 }
 

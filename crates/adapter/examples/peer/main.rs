@@ -57,9 +57,15 @@ struct Call {
     rooms: Vec<String>,
     sid: String,
     event: String,
+    #[serde(deserialize_with = "present")]
     reply: Option<Value>,
     close: bool,
     data: Value,
+}
+
+/// `null` is a reply, too.
+fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
 }
 
 #[derive(Deserialize, Default)]
@@ -73,7 +79,8 @@ struct CallFlags {
 struct Peer {
     bus: Bus,
     io: Arc<SocketIo<Adapter>>,
-    heard: Mutex<HashMap<String, Vec<Value>>>,
+    /// By namespace and event.
+    heard: Mutex<HashMap<(String, String), Vec<Value>>>,
 }
 
 #[tokio::main]
@@ -217,17 +224,21 @@ async fn run(peer: &Arc<Peer>, mut call: Call) -> anyhow::Result<Value> {
             let peer = Arc::clone(peer);
             let reply = call.reply;
             all.on_server_side_emit(call.event, move |event| {
-                let mut heard = peer.heard.lock().expect("nobody panics with it");
-                heard.entry(event.name().to_owned()).or_default().push(event.arguments().into());
-                if let Some(reply) = &reply {
-                    event.answer(reply);
+                let key = (namespace.clone(), event.name().to_owned());
+                let mut message = values::reply(&event.message());
+                let args = message.as_array_mut().map(|all| all.split_off(1)).unwrap_or_default();
+                peer.heard.lock().expect("nobody panics with it").entry(key).or_default().push(args.into());
+                if let Some(reply) = &reply
+                    && let Err(error) = event.answer(&values::Binary(reply))
+                {
+                    tracing::error!(%error, "cannot answer");
                 }
             });
             Value::Null
         }
         "heard" => {
             let heard = peer.heard.lock().expect("nobody panics with it");
-            heard.get(&call.event).cloned().unwrap_or_default().into()
+            heard.get(&(namespace, call.event)).cloned().unwrap_or_default().into()
         }
         "allRooms" => {
             let rooms = all.all_rooms().await;

@@ -64,8 +64,27 @@ impl Serialize for Tuple<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut tuple = serializer.serialize_tuple(self.0.len())?;
         for item in self.0 {
-            tuple.serialize_element(item)?;
+            tuple.serialize_element(&Binary(item))?;
         }
         tuple.end()
+    }
+}
+
+/// A value whose binary parts are serialised as such.
+pub(crate) struct Binary<'a>(pub(crate) &'a Value);
+
+impl Serialize for Binary<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Value::Array(items) => serializer.collect_seq(items.iter().map(Binary)),
+            Value::Object(map) => match map.get("$bin") {
+                Some(Value::String(text)) => {
+                    let bytes = BASE64_STANDARD.decode(text).map_err(serde::ser::Error::custom)?;
+                    serializer.serialize_bytes(&bytes)
+                }
+                _ => serializer.collect_map(map.iter().map(|(key, item)| (key, Binary(item)))),
+            },
+            plain => plain.serialize(serializer),
+        }
     }
 }

@@ -30,14 +30,17 @@ fn encoded(envelope: &Envelope<'_>) -> Option<Result<Vec<u8>, WireError>> {
         Message::Disconnect(target, close) => encode::disconnect(uid, nsp, target, *close),
         Message::Fetch { target, request_id } => encode::fetch(uid, nsp, target, request_id),
         Message::FetchResponse { request_id, sockets } => {
-            encode::fetch_response(uid, nsp, request_id, sockets)
+            encode::fetch_response(uid, nsp, request_id, &plain(*sockets)?)
         }
         Message::ServerSideEmit { data, request_id } => {
-            encode::server_side_emit(uid, nsp, &plain(*data)?, request_id.as_deref())
+            let Json { text, attachments } = json(*data)?;
+            encode::server_side_emit(uid, nsp, &text, &attachments, request_id.as_deref())
         }
         Message::ServerSideEmitResponse { request_id, data } => {
-            let text = data.map_or(Some(None), |data| plain(data).map(Some))?;
-            encode::server_side_emit_response(uid, nsp, request_id, text.as_deref())
+            let value = data.map_or(Some(None), |data| json(data).map(Some))?;
+            let attachments = value.as_ref().map(|json| json.attachments.clone()).unwrap_or_default();
+            let text = value.map(|json| json.text);
+            encode::server_side_emit_response(uid, nsp, request_id, text.as_deref(), &attachments)
         }
         Message::ClientCount { request_id, count } => encode::client_count(uid, nsp, request_id, *count),
         Message::Ack { request_id, data: None } => encode::ack(uid, nsp, request_id, None, &[].into()),
@@ -53,7 +56,7 @@ fn json(data: Payload<'_>) -> Option<Json> {
     event(data)
 }
 
-/// What goes between servers has no binary when it is ours.
+/// What our nodes say of their sockets has no binary.
 fn plain(data: Payload<'_>) -> Option<String> {
     json(data).filter(|json| json.attachments.is_empty()).map(|json| json.text)
 }
@@ -67,6 +70,9 @@ fn said(message: &Message<'_>) -> String {
         Message::ServerSideEmit { data, request_id } => format!("{:?}", ("event", value(*data), request_id)),
         Message::ServerSideEmitResponse { request_id, data } => {
             format!("{:?}", ("answer", data.map(value), request_id))
+        }
+        Message::FetchResponse { request_id, sockets } => {
+            format!("{:?}", ("sockets", value(*sockets), request_id))
         }
         Message::Ack { request_id, data } => format!("{:?}", ("ack", data.map(value), request_id)),
         other => format!("{other:?}"),

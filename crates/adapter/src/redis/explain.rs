@@ -35,6 +35,10 @@ fn hint(error: &RedisError) -> Option<&'static str> {
         _ if has("UnknownIssuer") || has("invalid peer certificate") => {
             "the server's certificate is not signed by a known authority, or for another name: set the CA file"
         }
+        // A server that waits for more of what it takes for a command.
+        _ if text == "timed out" => {
+            "nothing answers there: check host and port, and whether the server speaks TLS as the URL says: use redis:// instead of rediss://, or the other way round"
+        }
         _ if error.kind() == ErrorKind::AuthenticationFailed => "check user and password in the URL",
         _ => return None,
     })

@@ -25,6 +25,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
     let mut last = Instant::now();
     let mut news = Instant::now();
     let mut failing = false;
+    let mut greeted = false;
     let mut pause = Duration::ZERO;
     loop {
         tokio::select! {
@@ -32,6 +33,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
             // Back after an outage the node tells at once that it is here.
             Ok(()) = status.changed() => news = Instant::now(),
             () = shared.registry.changed() => news = Instant::now(),
+            () = shared.routes.nodes_changed() => news = Instant::now(),
         }
         pause = if news.elapsed() < YOUNG {
             shared.heartbeat_interval.min(EAGER)
@@ -41,6 +43,9 @@ pub(super) async fn run(shared: Arc<Shared>) {
         match beat(&shared).await {
             Ok(nodes) => {
                 last = Instant::now();
+                if !std::mem::replace(&mut greeted, true) {
+                    tell(&shared, "hello").await;
+                }
                 failing = false;
                 shared.registry.update(nodes);
             }
@@ -112,7 +117,24 @@ pub(super) async fn leave(shared: &Shared) -> Result<(), RedisError> {
     let mut leave = Pipeline::with_capacity(2);
     leave.cmd("DEL").arg(key(shared, &shared.node_id)).ignore();
     leave.cmd("SREM").arg(&index).arg(&shared.node_id).ignore();
-    shared.dialer.pipeline::<()>(server, &leave).await
+    shared.dialer.pipeline::<()>(server, &leave).await?;
+    tell(shared, "bye").await;
+    Ok(())
+}
+
+/// Lets the other nodes look at the registry at once.
+async fn tell(shared: &Shared, what: &str) {
+    let (Some(channel), Ok(topology)) = (shared.routes.nodes_channel(), shared.dialer.known().await) else {
+        return;
+    };
+    let server = if shared.sharded { topology.owner(channel) } else { topology.masters.first() };
+    let Some(server) = server else { return };
+    let mut publish = redis::cmd(if shared.sharded { "SPUBLISH" } else { "PUBLISH" });
+    publish.arg(channel).arg(format!("{what} {}", shared.node_id));
+    // Who does not hear it finds out by itself.
+    if let Err(error) = shared.dialer.query::<()>(server, &publish).await {
+        debug!(%error, "the other nodes cannot be told");
+    }
 }
 
 fn index(shared: &Shared) -> String {

@@ -59,6 +59,8 @@ impl Subscriber {
             let (shared, events) = (Arc::clone(&self.shared), Arc::clone(&self.events));
             let changed = shared.routes.changed();
             match self.reconcile(std::mem::take(&mut stale)).await {
+                // Before there is a namespace there is no connection either.
+                Ok(()) if self.listeners.is_empty() => {}
                 Ok(()) => {
                     backoff.reset();
                     self.whole();
@@ -199,11 +201,12 @@ impl Subscriber {
             self.listeners.insert(address.clone(), listener);
         }
         let Some(listener) = self.listeners.get_mut(address) else { return Ok(()) };
+        // Also what it is subscribed to already: it may have gone and come again before anybody looked.
+        let asked = add.clone();
         add.retain(|subscription| !listener.wanted().contains(subscription));
-        let added: Vec<Subscription> = add.clone();
         let result = listener.change(add, remove).await;
         if result.is_ok() {
-            self.shared.routes.are_active(added);
+            self.shared.routes.are_active(asked);
         }
         result
     }

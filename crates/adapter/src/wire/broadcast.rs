@@ -191,7 +191,7 @@ pub(super) fn read_target(reader: &mut Reader<'_>) -> Result<Target, WireError> 
 /// A list of names; old emitters write `""` or nil for an empty one, applications may use numbers.
 fn read_names(reader: &mut Reader<'_>) -> Result<Rooms, WireError> {
     let len = match reader.token()? {
-        Token::Array(len) => len,
+        Token::Array(len) if len <= lenient::MAX_NAMES => len,
         Token::Nil | Token::Str("") => 0,
         _ => return Err(WireError::Shape("rooms")),
     };

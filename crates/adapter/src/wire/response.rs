@@ -5,7 +5,6 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::payload::{Payload, validate};
@@ -25,13 +24,14 @@ pub struct Response<'a> {
 }
 
 /// The parts that responses have; each kind of request has its own.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub enum Body<'a> {
-    /// To [`Sockets`](super::request::Request::Sockets) and [`Fetch`](super::request::Request::Fetch).
-    Sockets(Vec<Value>),
-    /// To [`AllRooms`](super::request::Request::AllRooms).
-    Rooms(Vec<String>),
+    /// To [`Sockets`](super::request::Request::Sockets) and [`Fetch`](super::request::Request::Fetch): a list of ids or of
+    /// sockets. It can be large, so it is left as it is until it is known that somebody waits for it.
+    Sockets(Payload<'a>),
+    /// To [`AllRooms`](super::request::Request::AllRooms): a list of names.
+    Rooms(Payload<'a>),
     /// To [`ServerSideEmit`](super::request::Request::ServerSideEmit): the callback's argument, if it had one.
     ServerSideEmit(Option<Payload<'a>>),
     /// To [`Broadcast`](super::request::Request::Broadcast), first: how many clients will acknowledge.
@@ -49,10 +49,10 @@ struct Text<'a> {
     r#type: Option<u8>,
     #[serde(deserialize_with = "lenient::id")]
     request_id: String,
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient::values")]
-    sockets: Option<Vec<Value>>,
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient::some_names")]
-    rooms: Option<Vec<String>>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    sockets: Option<&'a RawValue>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    rooms: Option<&'a RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
     client_count: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -77,21 +77,24 @@ pub fn encode(request_id: &str, uid: Option<&str>, body: Body<'_>) -> Result<Vec
     let uid = uid.map(ToOwned::to_owned);
     let mut text = Text { request_id: request_id.to_owned(), uid, ..Text::default() };
     match body {
-        Body::Sockets(sockets) => text.sockets = Some(sockets),
-        Body::Rooms(rooms) => text.rooms = Some(rooms),
+        Body::Sockets(sockets) => text.sockets = Some(json(sockets)?),
+        Body::Rooms(rooms) => text.rooms = Some(json(rooms)?),
         Body::ServerSideEmit(data) => {
             text.r#type = Some(6);
-            text.data = match data {
-                Some(Payload::Json(json)) => Some(validate(json)?),
-                Some(Payload::MsgPack(_)) => return Err(WireError::Shape("answer")),
-                None => None,
-            };
+            text.data = data.map(json).transpose()?;
         }
         Body::ClientCount(count) => (text.r#type, text.client_count) = (Some(8), Some(count)),
         Body::Done => {}
         Body::Ack(_) => return Err(WireError::Shape("response")),
     }
     serde_json::to_vec(&text).map_err(|err| WireError::Json(err.to_string()))
+}
+
+fn json(payload: Payload<'_>) -> Result<&RawValue, WireError> {
+    match payload {
+        Payload::Json(json) => validate(json),
+        Payload::MsgPack(_) => Err(WireError::Shape("answer")),
+    }
 }
 
 /// Encodes a client's acknowledgement; `json` is its first argument, absent if it had none.
@@ -131,8 +134,8 @@ pub fn decode(bytes: &[u8]) -> Result<Response<'_>, WireError> {
             Body::ServerSideEmit(data.map(|data| Payload::Json(data.get())))
         }
         Text { r#type: Some(8), client_count: Some(count), .. } => Body::ClientCount(count),
-        Text { sockets: Some(sockets), .. } => Body::Sockets(sockets),
-        Text { rooms: Some(rooms), .. } => Body::Rooms(rooms),
+        Text { sockets: Some(sockets), .. } => Body::Sockets(Payload::Json(sockets.get())),
+        Text { rooms: Some(rooms), .. } => Body::Rooms(Payload::Json(rooms.get())),
         _ => Body::Done,
     };
     Ok(Response { request_id: text.request_id, uid: text.uid, body })

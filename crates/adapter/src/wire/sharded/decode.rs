@@ -40,8 +40,8 @@ struct Data<'a> {
     opts: Option<Payload<'a>>,
     rooms: Names,
     close: Option<bool>,
-    #[serde(deserialize_with = "lenient::values")]
-    sockets: Option<Vec<Value>>,
+    #[serde(borrow, deserialize_with = "text_payload")]
+    sockets: Option<Payload<'a>>,
     client_count: Option<u64>,
 }
 
@@ -151,7 +151,7 @@ fn read_data(bytes: &[u8]) -> Result<Data<'_>, WireError> {
             "opts" => data.opts = Some(Payload::MsgPack(value)),
             "rooms" => data.rooms = through_json(value)?,
             "close" => data.close = through_json(value)?,
-            "sockets" => data.sockets = through_json(value)?,
+            "sockets" => data.sockets = Some(Payload::MsgPack(value)),
             "clientCount" => data.client_count = through_json(value)?,
             _ => {}
         }

@@ -8,7 +8,6 @@ use std::ops::Not;
 
 use bytes::Bytes;
 use serde::Serialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::super::broadcast::{self, Target};
@@ -54,7 +53,7 @@ struct Data<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    sockets: Option<&'a [Value]>,
+    sockets: Option<&'a RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
     packet: Option<&'a RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -161,17 +160,17 @@ pub fn fetch(uid: &str, namespace: &str, target: &Target, request_id: &str) -> R
     text(uid, namespace, kind::FETCH, data)
 }
 
-/// Encodes the sockets that were asked for.
+/// Encodes the sockets that were asked for; `json` is the list of them.
 ///
 /// # Errors
-/// As [`join`].
+/// [`WireError::Json`] and [`WireError::TooDeep`] if the list cannot be written.
 pub fn fetch_response(
     uid: &str,
     namespace: &str,
     request_id: &str,
-    sockets: &[Value],
+    json: &str,
 ) -> Result<Vec<u8>, WireError> {
-    let data = Data { request_id: Some(request_id), sockets: Some(sockets), ..Data::default() };
+    let data = Data { request_id: Some(request_id), sockets: Some(validate(json)?), ..Data::default() };
     text(uid, namespace, kind::FETCH_RESPONSE, data)
 }
 
@@ -179,30 +178,31 @@ pub fn fetch_response(
 /// wanted.
 ///
 /// # Errors
-/// [`WireError::Json`], [`WireError::TooDeep`] and [`WireError::Shape`] if the event cannot be written.
+/// [`WireError::Json`], [`WireError::TooDeep`], [`WireError::Placeholders`] and [`WireError::Shape`] if the event
+/// cannot be written.
 pub fn server_side_emit(
     uid: &str,
     namespace: &str,
     json: &str,
+    attachments: &VecDeque<Bytes>,
     request_id: Option<&str>,
 ) -> Result<Vec<u8>, WireError> {
-    let data = Data { request_id, packet: Some(event(json)?), ..Data::default() };
-    text(uid, namespace, kind::SERVER_SIDE_EMIT, data)
+    event(json)?;
+    value(uid, namespace, kind::SERVER_SIDE_EMIT, request_id, Some(json), attachments)
 }
 
 /// Encodes a server's answer to an event; `json` is the callback's argument, absent if it had none.
 ///
 /// # Errors
-/// [`WireError::Json`] and [`WireError::TooDeep`] if the argument cannot be written.
+/// [`WireError::Json`], [`WireError::TooDeep`] and [`WireError::Placeholders`] if the argument cannot be written.
 pub fn server_side_emit_response(
     uid: &str,
     namespace: &str,
     request_id: &str,
     json: Option<&str>,
+    attachments: &VecDeque<Bytes>,
 ) -> Result<Vec<u8>, WireError> {
-    let packet = json.map(validate).transpose()?;
-    let data = Data { request_id: Some(request_id), packet, ..Data::default() };
-    text(uid, namespace, kind::SERVER_SIDE_EMIT_RESPONSE, data)
+    value(uid, namespace, kind::SERVER_SIDE_EMIT_RESPONSE, Some(request_id), json, attachments)
 }
 
 /// Encodes how many clients will acknowledge a broadcast.
@@ -226,12 +226,26 @@ pub fn ack(
     json: Option<&str>,
     attachments: &VecDeque<Bytes>,
 ) -> Result<Vec<u8>, WireError> {
+    value(uid, namespace, kind::ACK, Some(request_id), json, attachments)
+}
+
+/// A message around one value of a client or a server.
+fn value(
+    uid: &str,
+    namespace: &str,
+    kind: u64,
+    request_id: Option<&str>,
+    json: Option<&str>,
+    attachments: &VecDeque<Bytes>,
+) -> Result<Vec<u8>, WireError> {
     if let (Some(json), false) = (json, attachments.is_empty()) {
         let mut out = Vec::new();
-        open(&mut out, kind::ACK);
-        to_msgpack::write_map_len(&mut out, 2);
-        to_msgpack::write_str(&mut out, "requestId");
-        to_msgpack::write_str(&mut out, request_id);
+        open(&mut out, kind);
+        to_msgpack::write_map_len(&mut out, 1 + usize::from(request_id.is_some()));
+        if let Some(id) = request_id {
+            to_msgpack::write_str(&mut out, "requestId");
+            to_msgpack::write_str(&mut out, id);
+        }
         to_msgpack::write_str(&mut out, "packet");
         let start = out.len();
         to_msgpack::translate_part(json, attachments, &mut out)?;
@@ -241,7 +255,7 @@ pub fn ack(
         }
     }
     let packet = json.map(validate).transpose()?;
-    text(uid, namespace, kind::ACK, Data { request_id: Some(request_id), packet, ..Data::default() })
+    text(uid, namespace, kind, Data { request_id, packet, ..Data::default() })
 }
 
 fn text(uid: &str, nsp: &str, r#type: u64, data: impl Serialize) -> Result<Vec<u8>, WireError> {

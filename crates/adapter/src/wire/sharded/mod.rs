@@ -6,8 +6,6 @@
 mod decode;
 pub mod encode;
 
-use serde_json::Value;
-
 use super::broadcast::Target;
 use super::payload::Payload;
 
@@ -57,8 +55,9 @@ pub enum Message<'a> {
     FetchResponse {
         /// The request that it answers.
         request_id: String,
-        /// One object for each socket; binary in its data stands as a placeholder.
-        sockets: Vec<Value>,
+        /// A list with one object for each socket. It can be large, so it is left as it is until it is known that
+        /// somebody waits for it.
+        sockets: Payload<'a>,
     },
     /// 9: an event for the other servers.
     ServerSideEmit {

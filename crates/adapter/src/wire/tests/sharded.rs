@@ -4,7 +4,6 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use serde_json::{Value, json};
 
 use super::WireError;
 use super::broadcast::{Flags, Target};
@@ -176,31 +175,25 @@ fn join_leave_disconnect_and_fetch() {
 
 #[test]
 fn sockets() {
-    let some = vec![json!({"id": "s", "handshake": {"issued": 1}, "rooms": ["s"], "data": {"b": 1.5}})];
-    let response =
-        |sockets: &[Value]| Message::FetchResponse { request_id: THEIRS.into(), sockets: sockets.to_vec() };
-    same(
-        encode::fetch_response(UID, "/", THEIRS, &[]),
-        &text(8, r#"{"requestId":"aaaa000011112223","sockets":[]}"#),
-        &response(&[]),
-    );
-    same(
-        encode::fetch_response(UID, "/", THEIRS, &some),
-        &text(
-            8,
-            r#"{"requestId":"aaaa000011112223","sockets":[{"id":"s","handshake":{"issued":1},"rooms":["s"],"data":{"b":1.5}}]}"#,
-        ),
-        &response(&some),
-    );
+    let some = r#"[{"id":"s","handshake":{"issued":1},"rooms":["s"],"data":{"b":1.5}}]"#;
+    for sockets in ["[]", some] {
+        same(
+            encode::fetch_response(UID, "/", THEIRS, sockets),
+            &text(8, &format!(r#"{{"requestId":"aaaa000011112223","sockets":{sockets}}}"#)),
+            &Message::FetchResponse { request_id: THEIRS.into(), sockets: Payload::Json(sockets) },
+        );
+    }
     // The data of the socket: {b: Buffer[1], d: new Date(0)}
     let bytes = hex(&format!(
         "84a47479706508a46461746182a9726571756573744964b061616161303030303131313132323233a7736f636b6574739184a26964a173a968616e647368616b6581a6697373756564cf0000018bcfe56800a5726f6f6d7391a173a46461746182a162c40101a164d6ff00000000{END}"
     ));
-    let buffer = json!({"_placeholder": true, "num": 0});
-    let data = json!({"b": buffer, "d": "1970-01-01T00:00:00.000Z"});
-    let socket =
-        json!({"id": "s", "handshake": {"issued": 1_700_000_000_000_u64}, "rooms": ["s"], "data": data});
-    assert_eq!(read(&bytes), response(&[socket]));
+    let Message::FetchResponse { sockets, .. } = read(&bytes) else { panic!("another message") };
+    let sockets = sockets.to_json().unwrap();
+    assert_eq!(
+        sockets.text,
+        r#"[{"id":"s","handshake":{"issued":1700000000000},"rooms":["s"],"data":{"b":{"_placeholder":true,"num":0},"d":"1970-01-01T00:00:00.000Z"}}]"#
+    );
+    assert_eq!(sockets.attachments, bin(&[1]));
 }
 
 #[test]
@@ -210,12 +203,12 @@ fn server_side_emits() {
         request_id: id.map(str::to_owned),
     };
     same(
-        encode::server_side_emit(UID, "/", r#"["hello","world",1]"#, None),
+        encode::server_side_emit(UID, "/", r#"["hello","world",1]"#, &none(), None),
         &text(9, r#"{"packet":["hello","world",1]}"#),
         &emit(r#"["hello","world",1]"#, None),
     );
     same(
-        encode::server_side_emit(UID, "/", r#"["ping"]"#, Some(OWN)),
+        encode::server_side_emit(UID, "/", r#"["ping"]"#, &none(), Some(OWN)),
         &text(9, r#"{"requestId":"0202020202020202","packet":["ping"]}"#),
         &emit(r#"["ping"]"#, Some(OWN)),
     );
@@ -225,6 +218,7 @@ fn server_side_emits() {
     let event = data.to_json().unwrap();
     assert_eq!(event.text, r#"["hello",{"_placeholder":true,"num":0}]"#);
     assert_eq!(event.attachments, bin(&[3, 4]));
+    assert_eq!(encode::server_side_emit(UID, "/", &event.text, &event.attachments, None).unwrap(), bytes);
 
     let cases = [
         (Some(r#"{"got":5}"#), r#"{"requestId":"aaaa000011112223","packet":{"got":5}}"#),
@@ -233,7 +227,7 @@ fn server_side_emits() {
     ];
     for (json, data) in cases {
         same(
-            encode::server_side_emit_response(UID, "/", THEIRS, json),
+            encode::server_side_emit_response(UID, "/", THEIRS, json, &none()),
             &text(10, data),
             &Message::ServerSideEmitResponse { request_id: THEIRS.into(), data: json.map(Payload::Json) },
         );
@@ -243,6 +237,9 @@ fn server_side_emits() {
     ));
     let data = Some(Payload::MsgPack(&[0xc4, 1, 9]));
     assert_eq!(read(&bytes), Message::ServerSideEmitResponse { request_id: THEIRS.into(), data });
+    let placeholder = Some(r#"{"_placeholder":true,"num":0}"#);
+    let written = encode::server_side_emit_response(UID, "/", THEIRS, placeholder, &bin(&[9]));
+    assert_eq!(written.unwrap(), bytes);
 }
 
 #[test]
