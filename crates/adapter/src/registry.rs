@@ -85,9 +85,23 @@ impl Registry {
 
     /// The others that have this namespace.
     pub(crate) fn peers(&self, namespace: &str) -> HashSet<String> {
+        self.forget_who_has_left();
         let nodes = self.nodes.borrow();
         let has = |node: &&Node| node.id != self.own.id && node.sockets.contains_key(namespace);
         nodes.iter().filter(has).map(|node| node.id.clone()).collect()
+    }
+
+    /// Who says goodbye is gone at once; the registry may be read only later.
+    fn forget_who_has_left(&self) {
+        let left = self.routes.take_gone();
+        if left.is_empty() {
+            return;
+        }
+        self.nodes.send_modify(|nodes| {
+            let stay = nodes.iter().filter(|node| !left.contains(&node.id));
+            *nodes = Arc::new(stay.cloned().collect());
+        });
+        self.gone.lock().unwrap_or_else(PoisonError::into_inner).extend(left);
     }
 
     /// Nodes that are gone by the registry.

@@ -8,7 +8,7 @@ use tokio::sync::{Notify, watch};
 use crate::adapter::Adapter;
 use crate::inbound;
 use crate::metrics::Metrics;
-use crate::protocol::Mode;
+use crate::protocol::{Mode, is_ours};
 use crate::sampled::sampled;
 
 /// What a connection can be subscribed to.
@@ -75,6 +75,8 @@ pub(crate) struct Routes {
     /// Where nodes say that they have come, or go.
     nodes: Option<Subscription>,
     nodes_changed: Notify,
+    /// Nodes that have said that they go, until the registry takes note.
+    gone: Mutex<HashSet<String>>,
     metrics: Arc<dyn Metrics>,
 }
 
@@ -85,6 +87,10 @@ struct Table {
     /// a channel's name alone does not tell where the namespace ends; Redis says which subscription it was.
     by_subscription: HashMap<String, (Weak<Adapter>, Kind)>,
 }
+
+/// What nodes say on their channel, before their id.
+pub(crate) const HELLO: &str = "hello ";
+pub(crate) const BYE: &str = "bye ";
 
 fn subscriptions(adapter: &Adapter) -> Vec<(Subscription, Kind)> {
     let channels = &adapter.protocol().channels;
@@ -107,6 +113,7 @@ impl Routes {
         Self {
             nodes,
             nodes_changed: Notify::new(),
+            gone: Mutex::default(),
             table: RwLock::default(),
             changes: Mutex::default(),
             changed: Notify::new(),
@@ -273,6 +280,11 @@ impl Routes {
         self.nodes.as_ref().map(Subscription::name)
     }
 
+    /// Nodes that have said goodbye since the last time.
+    pub(crate) fn take_gone(&self) -> HashSet<String> {
+        std::mem::take(&mut *self.gone.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Resolves when a node has said something since the last time.
     pub(crate) fn nodes_changed(&self) -> impl Future<Output = ()> + '_ {
         self.nodes_changed.notified()
@@ -281,6 +293,10 @@ impl Routes {
     /// Gives a message from the bus to whom it belongs. Bytes that make no sense are counted and forgotten.
     pub(crate) fn dispatch(&self, pattern: Option<&str>, channel: &str, payload: &[u8]) {
         if self.nodes.as_ref().is_some_and(|nodes| nodes.name() == channel) {
+            let said = std::str::from_utf8(payload).ok().and_then(|text| text.strip_prefix(BYE));
+            if let Some(node) = said.filter(|node| is_ours(node)) {
+                self.gone.lock().unwrap_or_else(PoisonError::into_inner).insert(node.to_owned());
+            }
             return self.nodes_changed.notify_one();
         }
         self.metrics.received();

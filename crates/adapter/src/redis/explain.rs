@@ -17,7 +17,8 @@ fn hint(error: &RedisError) -> Option<&'static str> {
         Some("NOAUTH") => "Redis wants a password: redis://[user]:password@host",
         Some("WRONGPASS") => "check user and password in the URL",
         Some("NOPERM") => {
-            "the ACL user needs the channels and keys of the prefix, and the categories pubsub, connection and read/write"
+            "the ACL user needs the channels of the prefix, in the classic mode the pattern of each namespace literally \
+             (such as &socket.io#/#*), the keys ~{prefix-*, and the commands of pubsub, connection, transaction, read and write"
         }
         Some("MOVED" | "CROSSSLOT") => "this is a Redis Cluster: use a redis-cluster:// URL",
         Some("NOPROTO") => "Redis 6 or newer is needed",

@@ -14,6 +14,7 @@ use tracing::{debug, warn};
 use super::explain::explain;
 use super::{Shared, census};
 use crate::registry::Node;
+use crate::routes::{BYE, HELLO};
 
 /// A node that has just come, or come back, looks around more often: others do at the same time, and whoever is not known
 /// is not waited for after an outage.
@@ -25,7 +26,8 @@ pub(super) async fn run(shared: Arc<Shared>) {
     let mut last = Instant::now();
     let mut news = Instant::now();
     let mut failing = false;
-    let mut greeted = false;
+    // What the others have been told that they can ask this node for.
+    let mut told = Vec::new();
     let mut pause = Duration::ZERO;
     loop {
         tokio::select! {
@@ -40,11 +42,12 @@ pub(super) async fn run(shared: Arc<Shared>) {
         } else {
             shared.heartbeat_interval
         };
+        let namespaces: Vec<String> = shared.registry.own().sockets.into_keys().collect();
         match beat(&shared).await {
             Ok(nodes) => {
                 last = Instant::now();
-                if !std::mem::replace(&mut greeted, true) {
-                    tell(&shared, "hello").await;
+                if std::mem::replace(&mut told, namespaces.clone()) != namespaces {
+                    tell(&shared, HELLO).await;
                 }
                 failing = false;
                 shared.registry.update(nodes);
@@ -118,7 +121,7 @@ pub(super) async fn leave(shared: &Shared) -> Result<(), RedisError> {
     leave.cmd("DEL").arg(key(shared, &shared.node_id)).ignore();
     leave.cmd("SREM").arg(&index).arg(&shared.node_id).ignore();
     shared.dialer.pipeline::<()>(server, &leave).await?;
-    tell(shared, "bye").await;
+    tell(shared, BYE).await;
     Ok(())
 }
 
@@ -130,7 +133,7 @@ async fn tell(shared: &Shared, what: &str) {
     let server = if shared.sharded { topology.owner(channel) } else { topology.masters.first() };
     let Some(server) = server else { return };
     let mut publish = redis::cmd(if shared.sharded { "SPUBLISH" } else { "PUBLISH" });
-    publish.arg(channel).arg(format!("{what} {}", shared.node_id));
+    publish.arg(channel).arg(format!("{what}{}", shared.node_id));
     // Who does not hear it finds out by itself.
     if let Err(error) = shared.dialer.query::<()>(server, &publish).await {
         debug!(%error, "the other nodes cannot be told");
