@@ -197,13 +197,14 @@ fn read_names(reader: &mut Reader<'_>) -> Result<Rooms, WireError> {
     };
     let mut names = Rooms::new();
     for _ in 0..len {
-        names.push(match reader.token()? {
+        let item = reader.skip()?;
+        names.push(match Reader::new(item).token()? {
             Token::Str(name) => name.to_owned(),
             Token::Uint(name) => name.to_string(),
             Token::Int(name) => name.to_string(),
+            Token::Float(name) => name.to_string(),
             // Such as the nil that `io.to(undefined)` of a Node server writes: a room that nobody is in.
-            Token::Nil => lenient::UNREADABLE.to_owned(),
-            _ => return Err(WireError::Shape("room name")),
+            _ => lenient::UNREADABLE.to_owned(),
         });
     }
     Ok(names)

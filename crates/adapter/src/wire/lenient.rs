@@ -59,6 +59,11 @@ struct Name(Option<String>);
 impl<'de> Deserialize<'de> for Name {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = <&RawValue>::deserialize(deserializer)?.get();
+        // Nearly all names are what stands between the quotes.
+        let plain = raw.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+        if let Some(name) = plain.filter(|name| !name.contains('\\')) {
+            return Ok(Self(Some(name.to_owned())));
+        }
         Ok(Self(match raw.as_bytes().first() {
             Some(b'"' | b'-' | b'0'..=b'9') => {
                 into_name(serde_json::from_str(raw).map_err(D::Error::custom)?)

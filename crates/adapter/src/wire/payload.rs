@@ -26,7 +26,7 @@ impl Payload<'_> {
     /// Any [`WireError`] that malformed text or bytes cause.
     pub fn to_json(self) -> Result<Json, WireError> {
         match self {
-            Self::Json(text) if text::depth(text) > MAX_DEPTH => Err(WireError::TooDeep),
+            Self::Json(text) if text::is_deeper(text, MAX_DEPTH) => Err(WireError::TooDeep),
             Self::Json(text) => Ok(Json { text: text.to_owned(), attachments: VecDeque::new() }),
             Self::MsgPack(bytes) => to_json::translate(bytes),
         }
@@ -53,7 +53,7 @@ impl Payload<'_> {
 pub(super) fn validate(json: &str) -> Result<&RawValue, WireError> {
     let raw: &RawValue = serde_json::from_str(json).map_err(|err| WireError::Json(err.to_string()))?;
     // A raw value is skipped over without recursion, so `serde_json` does not apply its limit.
-    if text::depth(raw.get()) > MAX_DEPTH { Err(WireError::TooDeep) } else { Ok(raw) }
+    if text::is_deeper(raw.get(), MAX_DEPTH) { Err(WireError::TooDeep) } else { Ok(raw) }
 }
 
 #[cfg(test)]

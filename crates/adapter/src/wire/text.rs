@@ -37,6 +37,13 @@ fn unit(bytes: &[u8]) -> Option<u16> {
     u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
 
+/// Whether arrays and objects nest deeper than `max` in valid JSON text.
+#[must_use]
+pub fn is_deeper(json: &str, max: usize) -> bool {
+    // Most text has not even so many brackets, and counting them takes next to no time.
+    json.bytes().filter(|byte| matches!(byte, b'[' | b'{')).count() > max && depth(json) > max
+}
+
 /// How deep arrays and objects nest in valid JSON text.
 #[must_use]
 pub fn depth(json: &str) -> usize {

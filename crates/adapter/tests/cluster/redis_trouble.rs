@@ -125,7 +125,7 @@ async fn no_permission_to_publish() {
     for (mode, command) in [(SHARDED, "spublish"), (Mode::Classic, "publish")] {
         let (redis, url) = with_user(&[&format!("-{command}")]).await;
         let troubled = Troubled::start(&settings(&url, mode)).await;
-        troubled.says(BusState::Degraded, "the categories pubsub").await;
+        troubled.says(BusState::Degraded, "the commands of pubsub").await;
         admin(&redis, &["ACL", "SETUSER", "node", &format!("+{command}")]).await;
         troubled.recovers(&settings(&redis.url(), mode)).await;
     }
@@ -135,7 +135,7 @@ async fn no_permission_to_publish() {
 async fn no_permission_for_the_channels() {
     let (redis, url) = with_user(&["resetchannels", "&other*"]).await;
     let troubled = Troubled::start(&settings(&url, Mode::Classic)).await;
-    troubled.says(BusState::Connecting, "the channels and keys of the prefix").await;
+    troubled.says(BusState::Connecting, "the channels of the prefix").await;
     // Patterns that are subscribed to must be allowed literally.
     let channels = ["&socket.io*", "&socket.io#/#*", "&socket.io#/custom#*"];
     admin(&redis, &[&["ACL", "SETUSER", "node"], &channels[..]].concat()).await;

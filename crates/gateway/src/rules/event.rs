@@ -76,7 +76,7 @@ impl Rules {
             return Err(Refusal::new(Code::InvalidArguments, "this event takes no binary arguments"));
         }
         let parts = event.parts().map_err(|error| Refusal::new(Code::InvalidArguments, error.to_string()))?;
-        if text::depth(event.json()) > MAX_DEPTH {
+        if text::is_deeper(event.json(), MAX_DEPTH) {
             return Err(Refusal::new(Code::InvalidArguments, "the arguments nest too deep"));
         }
         let (room, passed_on) = match settings.to {

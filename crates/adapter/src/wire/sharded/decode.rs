@@ -84,7 +84,11 @@ fn request_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Strin
 
 /// As in a classic broadcast, a flag of an unexpected type is as good as absent.
 fn flags<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Flags, D::Error> {
-    match Value::deserialize(deserializer)? {
+    let raw = <&RawValue>::deserialize(deserializer)?.get();
+    if raw == "{}" {
+        return Ok(Flags::default());
+    }
+    match serde_json::from_str(raw).map_err(D::Error::custom)? {
         Value::Object(flags) => Ok(Flags {
             volatile: flags.get("volatile").and_then(Value::as_bool).unwrap_or(false),
             compress: flags.get("compress").and_then(Value::as_bool),
@@ -97,7 +101,8 @@ fn flags<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Flags, D::Error> 
 }
 
 fn decode_text(bytes: &[u8]) -> Result<Envelope<'_>, WireError> {
-    let Text { r#type, data, uid, nsp } = serde_json::from_slice(bytes).map_err(json_error)?;
+    let text = std::str::from_utf8(bytes).map_err(|_| WireError::Utf8)?;
+    let Text { r#type, data, uid, nsp } = serde_json::from_str(text).map_err(json_error)?;
     let message = match data {
         _ if !is_known(r#type) => Message::Unknown(r#type),
         Some(data) => message(r#type, object(data.get(), "message data")?)?,
@@ -207,7 +212,7 @@ fn message(kind: u64, data: Data<'_>) -> Result<Message<'_>, WireError> {
 fn read_options(opts: Payload<'_>) -> Result<Target, WireError> {
     let Options { rooms, except, flags } = match opts {
         Payload::Json(text) => object(text, "options")?,
-        Payload::MsgPack(bytes) => object(&to_json::translate(bytes)?.text, "options")?,
+        Payload::MsgPack(bytes) => return broadcast::read_target(&mut Reader::new(bytes)),
     };
     Ok(Target { rooms: rooms.0.into(), except: except.0.into(), flags })
 }
