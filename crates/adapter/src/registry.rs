@@ -59,9 +59,10 @@ impl Registry {
         let started = since_1970.as_millis().try_into().unwrap_or(u64::MAX);
         let own = Node { id, name, address, started, sockets: BTreeMap::new() };
         Self {
+            // Whoever else there is, this node is there.
+            nodes: watch::Sender::new(Arc::new(vec![own.clone()])),
             own,
             routes,
-            nodes: watch::Sender::default(),
             gone: Mutex::default(),
             others: Mutex::default(),
             changed: Notify::new(),
