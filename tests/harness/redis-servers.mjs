@@ -146,7 +146,7 @@ const AT_ONCE = ["--repl-diskless-sync-delay", "0"];
  * called.
  */
 export async function cluster({ masters = 3, replicas = 0, whole = true, ports = [] } = {}) {
-  const servers = await Promise.all(Array.from({ length: masters + replicas }, (_, i) => clusterServer(ports[i])));
+  const servers = await Promise.all(Array.from({ length: masters + replicas }, (_, i) => clusterServer(ports[i], replicas > 0 ? 1000 : 5000)));
   const redis = new Redis(
     `redis-cluster://${servers.map((one) => one.address).join(",")}`,
     servers,
@@ -182,9 +182,12 @@ export async function cluster({ masters = 3, replicas = 0, whole = true, ports =
   return redis;
 }
 
-async function clusterServer(port) {
+// `patience`: how long a server may be silent before the others take it for dead. Where nobody could take over, one that
+// is merely slow on a busy machine must not make the others look for another.
+async function clusterServer(port, patience) {
   const busPort = await freePort();
-  const args = ["--cluster-enabled", "yes", "--cluster-port", String(busPort), "--cluster-node-timeout", "1000", ...AT_ONCE];
+  const timeout = ["--cluster-node-timeout", String(patience)];
+  const args = ["--cluster-enabled", "yes", "--cluster-port", String(busPort), ...timeout, ...AT_ONCE];
   const server = await RedisServer.start({ args, port });
   server.busPort = busPort;
   return server;
