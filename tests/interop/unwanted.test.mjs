@@ -83,12 +83,21 @@ test("a node wants it again as soon as somebody joins, and no more when the last
   assert.deepEqual(await say(3), [1, 1, 1]);
 });
 
-test("without a room, or with several, the channel names none: nothing is dropped unread", async () => {
+test("without a room, or with several, the channel names none: what is in the message decides", async () => {
   const clients = await everywhere();
+  const [ann] = clients;
+  const [room, other] = [freshRoom(), freshRoom()];
+  await ann.join(room);
   const dropped = await counting(unwanted);
   emitter.of("/chat").emit("news", "for all");
-  emitter.of("/chat").to([freshRoom(), freshRoom()]).emit("news", "for nobody");
   await busIsRead(clients);
   for (const client of clients) assert.deepEqual(client.drain("news"), [["for all"]]);
-  assert.deepEqual(await dropped(), cluster.names.map(() => 0));
+  assert.deepEqual(await dropped(), [0, 0, 0]);
+  emitter.of("/chat").to([room, other]).emit("news", "for some");
+  await busIsRead(clients);
+  assert.deepEqual(ann.drain("news"), [["for some"]]);
+  assert.deepEqual(await dropped(), [0, 1, 1]);
+  emitter.of("/chat").to([freshRoom(), other]).emit("news", "for nobody");
+  await busIsRead(clients);
+  assert.deepEqual(await dropped(), [1, 2, 2]);
 });

@@ -136,6 +136,9 @@ impl Subscriber {
                 }
             }
         }
+        // What is given up goes first: a message that came on two connections would be delivered twice.
+        let mut plan: Vec<_> = plan.into_iter().collect();
+        plan.sort_by_key(|(_, (add, _))| !add.is_empty());
         let mut failure = None;
         for (address, (add, remove)) in plan {
             if let Err(error) = self.change(&topology, &address, add, remove, full).await {
