@@ -16,8 +16,9 @@ wrong_usage() {
 }
 
 # --- processes
-# Each process of the cluster has a record, $state/NAME.proc: "PID STARTED URL". A pid alone may by now belong to somebody
-# else's process; together with its start time (in clock ticks since boot) it cannot.
+# Each process of the cluster has a record, $state/NAME.proc: "PID STARTED URL", and for a node the URL of its internal
+# listener behind that. A pid alone may by now belong to somebody else's process; together with its start time (in clock
+# ticks since boot) it cannot.
 
 # The start time of a living process; fails when there is none. A zombie is dead: nobody has waited for it yet.
 started_at() { # PID
@@ -30,19 +31,19 @@ started_at() { # PID
   printf '%s' "${field[19]}"
 }
 
-record() { # NAME PID [URL]
+record() { # NAME PID [URL [ADMIN_URL]]
   local started
   started=$(started_at "$2") || return 1
-  printf '%s %s %s\n' "$2" "$started" "${3:-}" >"$state/$1.proc.new"
+  printf '%s\n' "$2 $started ${*:3}" >"$state/$1.proc.new"
   mv "$state/$1.proc.new" "$state/$1.proc"
 }
 
-# Sets pid and url from a record; fails when that process has ended (url is set all the same).
+# Sets pid, url and admin_url from a record; fails when that process has ended (they are set all the same).
 # shellcheck disable=SC2034 # the callers read them
 find_process() { # NAME
   local started
-  pid='' url=''
-  { read -r pid started url <"$state/$1.proc"; } 2>/dev/null || return 1
+  pid='' url='' admin_url=''
+  { read -r pid started url admin_url <"$state/$1.proc"; } 2>/dev/null || return 1
   [[ $(started_at "$pid") == "$started" ]]
 }
 
@@ -79,12 +80,13 @@ all_ended() { # NAME...
   done
 }
 
-stop_processes() { # NAME...
-  local name
+stop_processes() { # SECONDS NAME...
+  local seconds=$1 name
+  shift
   for name; do
     if find_process "$name"; then kill -TERM "$pid" 2>/dev/null || true; fi
   done
-  if ! within 10 all_ended "$@"; then
+  if ! within "$seconds" all_ended "$@"; then
     for name; do
       if find_process "$name"; then
         say "$name does not stop by itself: killed"
@@ -100,7 +102,9 @@ stop_processes() { # NAME...
 stop_cluster() {
   local -a gateways
   mapfile -t gateways < <(recorded | grep '^node-' || true)
-  stop_processes balancer
-  stop_processes "${gateways[@]}"
-  stop_processes redis
+  stop_processes 10 balancer
+  # A node lets its clients go bit by bit: with the default server.drain_delay_ms, drain_window_ms and graces that takes
+  # 25 s at most, and little of it for those who are left without the balancer.
+  stop_processes 45 "${gateways[@]}"
+  stop_processes 10 redis
 }

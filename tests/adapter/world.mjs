@@ -131,7 +131,15 @@ export class World {
   /** A client that is closed with the others. */
   keep(client, server) {
     this.#clients.add(client);
-    return Object.assign(client, { server, nsp: client.socket.nsp });
+    return Object.assign(client, { server, nsp: client.socket.nsp, since: markers });
+  }
+
+  /**
+   * What a client has heard and the test has not taken. A story may end before the last of its markers has come through
+   * a slow server, which then gives it to the clients of the next one: what is older than the client does not count.
+   */
+  #unread(client) {
+    return client.unread.filter(([event, number]) => event !== "marker" || !(number <= client.since));
   }
 
   /** Makes these clients join a room or several, and waits until all servers would reach them there. */
@@ -167,7 +175,7 @@ export class World {
   async hear(clients, event, ...args) {
     for (const client of clients) {
       assert.deepEqual(await client.expect(event), args);
-      assert.deepEqual(client.unread, []);
+      assert.deepEqual(this.#unread(client), []);
     }
   }
 
@@ -184,7 +192,7 @@ export class World {
     await this.caller.emit({ nsp }, "marker", markers);
     for (const client of clients) await client.expect("marker", (number) => number === markers);
     for (const client of clients) {
-      assert.deepEqual(client.unread, [], `a client on a server of ${client.server.kind} heard what it should not`);
+      assert.deepEqual(this.#unread(client), [], `a client on a server of ${client.server.kind} heard what it should not`);
     }
   }
 

@@ -11,14 +11,17 @@ inEveryMode("socket.io-client 2.x", (transport) => {
   const old = (node) => cluster.connect({ node, transport, namespace: "/chat", eio3: true });
   const today = (node) => cluster.connect({ node, namespace: "/chat" });
 
-  test("it is pinned like any other, and joins", async () => {
+  test("it is led to a node like any other, and joins", async () => {
     const ann = await old("node-2");
     assert.equal(ann.socket.io.engine.protocol, undefined, "this is not a client of today");
     const room = freshRoom();
     assert.deepEqual(await ann.join(room), { ok: true, room, members: 1 });
     const me = await ann.whoami();
     assert.deepEqual(me, { ok: true, id: me.id, node: "node-2", namespace: "/chat", rooms: [room] });
-    assert.ok(me.id.endsWith(ann.id), `the server knows ${ann.id} as ${me.id}`);
+    // This client takes the key of its session for its id. On polling that is longer than the id that others know, and
+    // remains so after an upgrade: such clients must ask whoami who they are.
+    if (transport === "websocket") assert.equal(ann.id, me.id);
+    else assert.match(ann.id, new RegExp(`^${me.id}n002[\\w-]{22}$`));
     assert.deepEqual(await ann.leave(room), { ok: true, room, members: 0 });
   });
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { BALANCER } from "../harness/balancer.mjs";
 import { Cluster } from "../harness/cluster.mjs";
 import { until } from "../harness/deadline.mjs";
 import { freshRoom, nothingMore } from "../harness/fence.mjs";
@@ -7,6 +8,9 @@ import { inEveryMode } from "../harness/modes.mjs";
 import { kill } from "../harness/scripts.mjs";
 
 inEveryMode("a node is lost", (transport) => {
+  // Where the balancer sends requests anywhere, those that the lost node was just passing on for others are lost with it.
+  const onlyItsOwn = BALANCER === "by-sid" || transport === "websocket";
+
   test("its clients go on by themselves on the others", async (t) => {
     const cluster = await Cluster.start();
     t.after(() => cluster.stop());
@@ -29,20 +33,22 @@ inEveryMode("a node is lost", (transport) => {
 
     await kill(cluster.node(lost).pid);
     const [first, ...others] = spared;
-    await first.ok("message", room, "go on");
-    for (const other of others) await other.hears("message", "go on");
+    if (onlyItsOwn) {
+      await first.ok("message", room, "go on");
+      for (const other of others) await other.hears("message", "go on");
+    }
 
-    for (const client of struck) {
-      await client.gone();
+    for (const client of struck) await client.gone();
+    for (const client of onlyItsOwn ? struck : clients) {
       await until(async () => client.connectedNow && (await client.whoami()).rooms.includes(room), "back in the room", 30_000);
       assert.notEqual((await client.whoami()).node, lost);
       await client.onTransport();
     }
     await struck[0].ok("message", room, "we are back");
-    for (const client of clients.slice(1)) await client.hears("message", "we are back");
+    for (const client of clients.filter((one) => one !== struck[0])) await client.hears("message", "we are back");
     await first.ok("message", room, "welcome");
     for (const client of clients.filter((one) => one !== first)) await client.hears("message", "welcome");
-    for (const client of spared) assert.deepEqual(client.disconnects, [], "a client of another node was disturbed");
+    if (onlyItsOwn) for (const client of spared) assert.deepEqual(client.disconnects, [], "a client of another node was disturbed");
     await nothingMore(first, ...clients.filter((one) => one !== first));
   });
 });

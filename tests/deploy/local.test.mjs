@@ -37,16 +37,19 @@ describe("deploy/local", () => {
     assert.match(status.redis.url, /^redis:\/\/127\.0\.0\.1:\d+$/);
     assert.deepEqual(status.nodes.map((node) => node.name), ["node-1", "node-2"]);
     for (const node of status.nodes) {
-      assert.deepEqual(Object.keys(node).sort(), ["name", "pid", "url"]);
-      const version = await (await fetch(`${node.url}/version`)).json();
-      assert.equal(version.node_name, node.name);
+      assert.deepEqual(Object.keys(node).sort(), ["admin_url", "name", "pid", "url"]);
+      for (const url of [node.url, node.admin_url]) {
+        const version = await (await fetch(`${url}/version`)).json();
+        assert.equal(version.node_name, node.name);
+      }
     }
     for (const pid of pids(status)) assert.ok(alive(pid), `${pid} runs`);
     assert.equal(await answers(`${status.balancer}/live`), 200);
 
     const readable = await place.run("status");
     assert.equal(readable.code, 0);
-    for (const word of ["node-1", "node-2", "redis", status.balancer]) assert.ok(readable.output.includes(word), word);
+    const words = ["node-1", "node-2", "redis", status.balancer, ...status.nodes.map((node) => node.admin_url)];
+    for (const word of words) assert.ok(readable.output.includes(word), word);
 
     // the same port, and another one: this directory has its cluster
     for (const other of [port, await freePort()]) {
@@ -130,7 +133,7 @@ describe("deploy/local", () => {
       assert.equal(up.code, 0, up.output);
       const { balancer, nodes } = await place.status();
       assert.equal(nodes.length, count);
-      // the balancer knows them all: without a cookie it goes round
+      // the balancer knows them all: it goes round
       const clients = await Promise.all(Array.from({ length: count * 2 }, () => connect(balancer)));
       t.after(() => clients.forEach((client) => client.close()));
       const seen = new Set(await Promise.all(clients.map(async (client) => (await client.whoami()).node)));
@@ -165,9 +168,27 @@ describe("deploy/local", () => {
     const up = await place.run("up", "--nodes", "1", "--port", String(await freePort()), "--detach");
     assert.equal(up.code, 0, up.output);
     const { balancer, nodes } = await place.status();
-    assert.equal(await answers(`${nodes[0].url}/metrics`), 200);
-    assert.equal(await answers(`${balancer}/metrics`), 404);
-    assert.equal(await answers(`${balancer}/%6detrics`), 404);
+    assert.equal(await answers(`${nodes[0].admin_url}/metrics`), 200);
+    for (const url of [balancer, nodes[0].url]) {
+      for (const path of ["metrics", "%6detrics", "drain"]) assert.equal(await answers(`${url}/${path}`), 404, path);
+      const asked = await fetch(`${url}/drain`, { method: "POST" });
+      assert.equal(asked.status, 404);
+      await asked.text();
+    }
+    assert.equal(await answers(`${balancer}/ready`), 200);
+  });
+
+  test("down lets the clients go in order", async (t) => {
+    const place = placeFor(t);
+    const up = await place.run("up", "--nodes", "1", "--port", String(await freePort()), "--detach");
+    assert.equal(up.code, 0, up.output);
+    const { nodes } = await place.status();
+    // not through the balancer, which ends before the nodes
+    const clients = await Promise.all(["websocket", "polling"].map((transport) => connect(nodes[0].url, { transport })));
+    t.after(() => clients.forEach((client) => client.close()));
+    const down = await place.run("down");
+    assert.deepEqual({ code: down.code, output: down.output.trim() }, { code: 0, output: "stopped" });
+    for (const client of clients) assert.equal(await client.gone(), "transport close");
   });
 
   const WRONG = [

@@ -19,7 +19,7 @@ const connectHere = async (options) => cluster.keep(await connect(url, { namespa
 
 for (const transport of Object.keys(TRANSPORTS)) {
   describe(`deploy/nginx, ${transport}`, () => {
-    test("the cookie pins a client, and relays cross the nodes", async () => {
+    test("relays cross the nodes", async () => {
       const clients = await Promise.all(cluster.names.map((pin) => connectHere({ pin, transport })));
       const room = freshRoom();
       for (const [i, client] of clients.entries()) {
@@ -39,7 +39,7 @@ for (const transport of Object.keys(TRANSPORTS)) {
       await nothingMore(...clients);
     });
 
-    test("a client without a cookie is given one and stays where it is", async () => {
+    test("a client stays where it is", async () => {
       const clients = await Promise.all(Array.from({ length: 6 }, () => connectHere({ transport })));
       const nodes = new Set();
       for (const client of clients) {
@@ -64,9 +64,8 @@ for (const transport of Object.keys(TRANSPORTS)) {
 }
 
 describe("deploy/nginx", () => {
-  test("serves the page, and hides what operators see", async () => {
+  test("serves the page", async () => {
     assert.match(await (await fetch(url)).text(), /<html/);
-    assert.equal((await fetch(`${url}/metrics`)).status, 404);
   });
 
   test("a node is lost: its clients go on by themselves on the others", async () => {

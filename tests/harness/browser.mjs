@@ -1,8 +1,9 @@
-// People with a browser: headless Chromium, each person in a context of its own, pinned to a node by the cookie.
+// People with a browser: headless Chromium, each person in a context of its own, led to a node by a cookie.
 import { mkdirSync } from "node:fs";
 import { after } from "node:test";
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
+import { pinningCookie } from "./balancer.mjs";
 import { PATIENCE } from "./deadline.mjs";
 
 const ARTIFACTS = fileURLToPath(new URL("../artifacts/", import.meta.url));
@@ -39,7 +40,7 @@ export class Visitor {
     visitor.name = name;
     const context = await (await browser).newContext({ viewport, reducedMotion: "reduce" });
     context.setDefaultTimeout(PATIENCE);
-    await context.addCookies([{ name: "roomcast", value: node, url: cluster.balancer }]);
+    await context.addCookies([{ ...pinningCookie(node), url: cluster.balancer }]);
     visitor.page = await context.newPage();
     visitor.#watch(new URL(cluster.balancer).host);
     const url = new URL(cluster.balancer);

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { io } from "socket.io-client";
 import ioV2 from "socket.io-client-v2";
+import { pinning } from "./balancer.mjs";
 import { PATIENCE, until, within } from "./deadline.mjs";
 import { deferred, Inbox } from "./inbox.mjs";
 
@@ -14,14 +15,12 @@ export const TRANSPORTS = {
 
 /** Begins to connect and does not wait for it. */
 export function dial(url, { transport = "websocket", namespace = "/", pin, eio3 = false, ...options } = {}) {
-  const extraHeaders = pin ? { cookie: `roomcast=${pin}` } : undefined;
+  const extraHeaders = pin ? { cookie: pinning(pin) } : undefined;
   const stock = eio3 ? ioV2 : io;
   const socket = stock(url.replace(/\/$/, "") + namespace, {
     transports: TRANSPORTS[transport],
     forceNew: true,
     reconnection: false,
-    // keeps the balancer's cookie between the requests of one client, as a browser does
-    withCredentials: true,
     extraHeaders,
     // the 2.x client reads its headers per transport
     ...(eio3 && pin && { transportOptions: { polling: { extraHeaders }, websocket: { extraHeaders } } }),

@@ -1,9 +1,12 @@
 // One cluster of real processes: the balancer, the nodes and Redis, started by deploy/local/up on free ports.
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, afterEach, before } from "node:test";
+import { haproxyForTests } from "./balancer.mjs";
 import { connect } from "./client.mjs";
 import { deferred } from "./inbox.mjs";
-import { freePort, Place } from "./scripts.mjs";
+import { freePort, Place, REPOSITORY } from "./scripts.mjs";
 
 const running = new Set();
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
@@ -41,9 +44,15 @@ export class Cluster {
     }
   }
 
-  async #up({ nodes = 3, config } = {}) {
+  /** `env` is for the nodes; with `product` the balancer has the product's configuration as it is, and cannot be told. */
+  async #up({ nodes = 3, config, env = {}, product = false } = {}) {
     this.place = new Place();
     running.add(this);
+    Object.assign(this.place.env, env);
+    if (!product) {
+      this.place.env.ROOMCAST_HAPROXY_CFG = join(this.place.dir, "haproxy.cfg");
+      writeFileSync(this.place.env.ROOMCAST_HAPROXY_CFG, haproxyForTests(join(REPOSITORY, "deploy/haproxy/haproxy.cfg")));
+    }
     const options = ["--nodes", String(nodes), "--port", String(await freePort()), "--detach"];
     if (config) options.push("--config", config);
     const { code, output } = await this.place.run("up", ...options);
@@ -61,6 +70,8 @@ export class Cluster {
     this.closeClients();
     try {
       for (const close of this.#companions.reverse()) await close();
+      // not by clear() alone, which blocks: what clients say at their end must get out, or nodes wait for them
+      await this.place?.run("down");
     } finally {
       running.delete(this);
       this.place?.clear();
@@ -74,8 +85,8 @@ export class Cluster {
   }
 
   /**
-   * A connected client: `node` pins it to a node by the balancer's cookie, `direct` goes round the balancer to that
-   * node, and with neither the balancer chooses.
+   * A connected client: `node` lets the balancer lead it to this node (see balancer.mjs), `direct` goes round the
+   * balancer to that node, and with neither the balancer chooses.
    */
   async connect({ node, direct, ...options } = {}) {
     const url = direct ? this.node(direct).url : this.balancer;
@@ -93,9 +104,10 @@ export class Cluster {
     this.#clients.clear();
   }
 
-  /** One of the node's own HTTP resources. */
-  async get(name, path) {
-    const response = await fetch(new URL(path, this.node(name).url));
+  /** One of the node's own HTTP resources; with `{ internal: true }` of those for operators. */
+  async get(name, path, { internal = false } = {}) {
+    const { url, admin_url } = this.node(name);
+    const response = await fetch(new URL(path, internal ? admin_url : url));
     const text = await response.text();
     const json = response.headers.get("content-type")?.includes("json") ? JSON.parse(text) : undefined;
     return { status: response.status, text, json };
@@ -103,7 +115,7 @@ export class Cluster {
 
   /** The sum of a node's series of this metric that carry these labels; 0 while there is none. */
   async metric(name, metric, labels = {}) {
-    const { text } = await this.get(name, "/metrics");
+    const { text } = await this.get(name, "/metrics", { internal: true });
     let sum = 0;
     for (const line of text.split("\n")) {
       const series = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)$/.exec(line);

@@ -14,8 +14,9 @@ use socketioxide_core::{Sid, Value};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use crate::adapter::{Adapter, EmitError, event, wire_target};
+use crate::adapter::{Adapter, EmitError, event};
 use crate::ask::{Answer, Missing, Pending};
+use crate::chosen::wire_target;
 use crate::metrics::Asked;
 use crate::serve::first_argument;
 use crate::server_side::Reply;

@@ -10,10 +10,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use socketioxide::adapter::Emitter;
-use socketioxide_core::adapter::errors::BroadcastError;
+use socketioxide_core::adapter::errors::{BroadcastError, SocketError};
 use socketioxide_core::adapter::{
-    BroadcastFlags, BroadcastOptions, CoreAdapter, CoreLocalAdapter, DefinedAdapter, RemoteSocketData, Room,
-    RoomParam,
+    BroadcastOptions, CoreAdapter, CoreLocalAdapter, DefinedAdapter, RemoteSocketData, Room, RoomParam,
 };
 use socketioxide_core::packet::{Packet, PacketData};
 use socketioxide_core::parser::ParserError;
@@ -21,7 +20,8 @@ use socketioxide_core::{Sid, Value};
 
 use crate::acks::{self, AckStream};
 use crate::ask::Asks;
-use crate::bus::Bus;
+use crate::bus::{Bus, Overflow};
+use crate::chosen::{to_rooms, wire_target};
 use crate::metrics::Dropped;
 use crate::namespace::Namespace;
 use crate::operator::Operator;
@@ -30,7 +30,7 @@ use crate::rooms::Suspects;
 use crate::server_side::{Handlers, ServerEvent};
 use crate::status::BusState;
 use crate::wire::WireError;
-use crate::wire::broadcast::{Flags, Target};
+use crate::wire::broadcast::Target;
 use crate::wire::request::Request;
 
 /// The sockets and rooms of one namespace on this node.
@@ -50,6 +50,9 @@ pub enum EmitError {
     #[error("data cannot be serialised: {0}")]
     Data(ParserError),
 }
+
+/// Clients count from 0, and some read the number into 32 bits.
+const NOBODYS_ACK: i64 = i32::MAX as i64;
 
 /// A namespace's adapter over a [`Bus`]; see the crate's documentation.
 pub struct Adapter {
@@ -88,11 +91,26 @@ impl Adapter {
 
     /// Gives an event to the local clients only. Returns how many could not take it.
     pub fn emit_local(&self, packet: Packet, opts: BroadcastOptions) -> usize {
-        let lost = self.local.broadcast(packet, opts).map_or_else(|errors| errors.len(), |()| 0);
-        if lost > 0 {
-            self.bus.metrics().dropped(Dropped::ClientQueue, lost as u64);
+        let receivers = self.bus.wants_overflows().then(|| opts.clone());
+        let Err(errors) = self.local.broadcast(packet, opts) else { return 0 };
+        self.bus.metrics().dropped(Dropped::ClientQueue, errors.len() as u64);
+        let full = errors.iter().filter(|error| matches!(error, SocketError::InternalChannelFull)).count();
+        if full > 0
+            && let Some(receivers) = receivers
+        {
+            self.bus.overflowed(&Overflow { adapter: self, full, receivers: self.local.sockets(receivers) });
         }
-        lost
+        errors.len()
+    }
+
+    /// Whether the queue of a socket of this node is full. socketioxide tells of a broadcast only how many were; so the
+    /// socket is sent something that clients ignore: an acknowledgement that nobody waits for. For when a packet was lost.
+    #[must_use]
+    pub fn is_queue_full(&self, sid: Sid) -> bool {
+        let nothing = Value::Str("[]".into(), None);
+        let probe = Packet::ack(self.local.path().clone(), nothing, NOBODYS_ACK);
+        let sent = self.local.broadcast(probe, BroadcastOptions::new(sid));
+        sent.is_err_and(|errors| errors.iter().any(|error| matches!(error, SocketError::InternalChannelFull)))
     }
 
     /// The namespace.
@@ -249,35 +267,6 @@ impl Adapter {
     }
 }
 
-/// Options for "everybody in these rooms (or in the namespace), but not who is in those".
-pub(crate) fn to_rooms(
-    rooms: impl IntoIterator<Item = String>,
-    except: impl IntoIterator<Item = String>,
-) -> BroadcastOptions {
-    let mut opts = BroadcastOptions::default();
-    // Without the flag socketioxide takes "no rooms" for nobody; in Node it is everybody.
-    opts.add_flag(BroadcastFlags::Broadcast);
-    opts.rooms.extend(rooms.into_iter().map(Room::Owned));
-    opts.except.extend(except.into_iter().map(Room::Owned));
-    opts
-}
-
-/// The receivers in the words of the bus, where a socket is the room named by its id.
-pub(crate) fn wire_target(opts: &BroadcastOptions) -> Target {
-    let names = |rooms: &[Room]| rooms.iter().map(ToString::to_string).collect();
-    let mut target = Target {
-        rooms: names(&opts.rooms),
-        except: names(&opts.except),
-        flags: Flags { volatile: opts.has_flag(BroadcastFlags::Volatile), ..Flags::default() },
-    };
-    match opts.sid {
-        Some(sender) if opts.has_flag(BroadcastFlags::Broadcast) => target.except.push(sender.to_string()),
-        Some(receiver) if target.rooms.is_empty() => target.rooms.push(receiver.to_string()),
-        _ => {}
-    }
-    target
-}
-
 pub(crate) fn event(packet: &Packet) -> Result<(&str, Option<&VecDeque<Bytes>>), EmitError> {
     match &packet.inner {
         PacketData::Event(Value::Str(json, bins), _) | PacketData::BinaryEvent(Value::Str(json, bins), _) => {
@@ -413,9 +402,4 @@ impl fmt::Debug for Adapter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Adapter").field("namespace", &self.namespace()).finish_non_exhaustive()
     }
-}
-
-/// The room that a socket is alone in.
-pub(crate) fn own_room(sid: Sid) -> String {
-    sid.to_string()
 }

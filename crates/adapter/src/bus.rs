@@ -76,6 +76,24 @@ struct Inner {
     room_watch: Option<AbortHandle>,
     /// Weak: the sockets hold the namespaces, these the adapters, and these this.
     io: OnceLock<Weak<SocketIo<Adapter>>>,
+    on_overflow: OnceLock<OnOverflow>,
+    on_close: OnceLock<OnClose>,
+}
+
+type OnClose = Box<dyn Fn(&str, &[Sid]) -> Box<dyn FnOnce()> + Send + Sync>;
+
+type OnOverflow = Box<dyn Fn(&Overflow<'_>) + Send + Sync>;
+
+/// A packet that did not fit into the queues of some of its receivers.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Overflow<'a> {
+    /// Of the namespace where it was sent.
+    pub adapter: &'a Adapter,
+    /// How many queues were full.
+    pub full: usize,
+    /// All receivers on this node: socketioxide does not tell which of them it was, [`Adapter::is_queue_full`] does.
+    pub receivers: Vec<Sid>,
 }
 
 enum Link {
@@ -175,6 +193,8 @@ impl Bus {
             suspects,
             room_watch,
             io: OnceLock::new(),
+            on_overflow: OnceLock::new(),
+            on_close: OnceLock::new(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -190,6 +210,33 @@ impl Bus {
     #[must_use]
     pub fn of(&self, namespace: &str) -> Option<Namespace> {
         self.adapter(namespace).map(Namespace::new)
+    }
+
+    /// Tells the program when packets did not fit into the queues of clients: those clients have lost something. It is
+    /// called on the task that sent, so it must be quick. Only the first one that is given counts.
+    pub fn on_overflow(&self, tell: impl Fn(&Overflow<'_>) + Send + Sync + 'static) {
+        let _ = self.inner.on_overflow.set(Box::new(tell));
+    }
+
+    /// Closes connections when a server wants them closed (`disconnectSockets(true)`), which socketioxide cannot. `find` is
+    /// given a namespace and sockets of it, and gives back what closes their connections: it is called after the sockets
+    /// were told, and cannot be found any more. Only the first one that is given counts.
+    pub fn on_close(&self, find: impl Fn(&str, &[Sid]) -> Box<dyn FnOnce()> + Send + Sync + 'static) {
+        let _ = self.inner.on_close.set(Box::new(find));
+    }
+
+    pub(crate) fn connections(&self, namespace: &str, sids: &[Sid]) -> Option<Box<dyn FnOnce()>> {
+        self.inner.on_close.get().map(|find| find(namespace, sids))
+    }
+
+    pub(crate) fn wants_overflows(&self) -> bool {
+        self.inner.on_overflow.get().is_some()
+    }
+
+    pub(crate) fn overflowed(&self, overflow: &Overflow<'_>) {
+        if let Some(tell) = self.inner.on_overflow.get() {
+            tell(overflow);
+        }
     }
 
     /// The state of the connection, to read or to watch.
@@ -214,6 +261,16 @@ impl Bus {
             Link::Redis(_) => {}
         }
         self.inner.registry.nodes()
+    }
+
+    /// A value that all nodes of the cluster share, such as a secret: what the first one proposes under a name counts, until
+    /// nobody has asked for so long. `None` while Redis cannot be asked, and without other nodes: there is nobody to agree
+    /// with. Whoever can read Redis can read it.
+    pub async fn agree(&self, name: &str, proposal: &str, lifetime: Duration) -> Option<String> {
+        match &self.inner.link {
+            Link::Alone | Link::Hub(_) => None,
+            Link::Redis(redis) => redis.agree(name, proposal, lifetime).await,
+        }
     }
 
     /// The numbers of now; all zero if the bus was given [`Metrics`] of your own.

@@ -4,7 +4,8 @@ use socketioxide_core::adapter::BroadcastFlags;
 use socketioxide_core::packet::Packet;
 use socketioxide_core::{Str, Value};
 
-use crate::adapter::{Adapter, to_rooms};
+use crate::adapter::Adapter;
+use crate::chosen::to_rooms;
 use crate::metrics::Dropped;
 use crate::protocol::Asker;
 use crate::routes::Kind;

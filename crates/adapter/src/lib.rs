@@ -7,16 +7,16 @@
 //! background, publishes wait in a bounded outbox meanwhile, subscriptions come back after every reconnect. It needs
 //! Redis 6 or newer (RESP3), for sharded Pub/Sub 7.
 //!
-//! It takes for granted that every socket is in the room named by its id, as in Node: join it on connect.
+//! It takes for granted that every socket is in the room named by its id, as in Node: see [`own_room`].
 //!
 //! ```
-//! use roomcast_adapter::{Adapter, Bus, RedisSettings};
-//! use socketioxide::{SocketIo, extract::SocketRef};
+//! use roomcast_adapter::{Adapter, Bus, RedisSettings, own_room};
+//! use socketioxide::{SocketIo, extract::SocketRef, handler::ConnectHandler};
 //!
 //! # async fn run() -> Result<(), roomcast_adapter::BusError> {
 //! let bus = Bus::redis(&RedisSettings::new("redis://127.0.0.1:6379"))?;
 //! let (layer, io) = SocketIo::builder().with_adapter::<Adapter>(bus.clone()).build_layer();
-//! io.ns("/", async |socket: SocketRef<Adapter>| socket.join(socket.id));
+//! io.ns("/", (async |socket: SocketRef<Adapter>| println!("{} is here", socket.id)).with(own_room));
 //! let app = axum::Router::<()>::new().layer(layer);
 //! # Ok(()) }
 //! ```
@@ -36,6 +36,7 @@ mod adapter;
 mod ask;
 mod backoff;
 mod bus;
+mod chosen;
 mod gate;
 mod hub;
 mod inbound;
@@ -43,6 +44,7 @@ mod metrics;
 mod namespace;
 mod operator;
 mod outbox;
+mod own_room;
 mod profile;
 mod protocol;
 mod redis;
@@ -58,11 +60,12 @@ pub mod wire;
 
 pub use adapter::{Adapter, EmitError, Local};
 pub use ask::Missing;
-pub use bus::{Bus, BusError};
+pub use bus::{Bus, BusError, Overflow};
 pub use hub::Hub;
 pub use metrics::{Asked, CounterSnapshot, Counters, Dropped, Metrics};
 pub use namespace::Namespace;
 pub use operator::{Acks, Answers, Operator};
+pub use own_room::own_room;
 pub use profile::{ClientAddress, Profile, RemoteSocket};
 pub use protocol::{Mode, SubscriptionMode};
 pub use registry::Node;

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::adapter::{Adapter, EmitError, event, to_rooms};
+use crate::adapter::{Adapter, EmitError, event};
 use crate::ask::Answer;
+use crate::chosen::to_rooms;
 use crate::metrics::Asked;
 use crate::operator::{Answers, Operator, collect, packet};
 use crate::protocol::Mode;

@@ -11,8 +11,9 @@ use socketioxide_core::packet::Packet;
 use socketioxide_core::parser::Parse;
 
 use crate::acks;
-use crate::adapter::{Adapter, EmitError, wire_target};
+use crate::adapter::{Adapter, EmitError};
 use crate::ask::{Answer, Missing, Pending};
+use crate::chosen::wire_target;
 use crate::metrics::Asked;
 use crate::profile::{self, RemoteSocket};
 use crate::protocol::Outgoing;

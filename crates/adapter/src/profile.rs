@@ -9,7 +9,8 @@ use serde_json::{Map, Value, json};
 use socketioxide::socket::Socket;
 use socketioxide_core::Sid;
 
-use crate::adapter::{Adapter, own_room};
+use crate::adapter::Adapter;
+use crate::chosen::room_of;
 
 /// What is to be known of a socket beside its request. Put it into `socket.extensions` when the client connects:
 ///
@@ -81,7 +82,7 @@ pub(crate) fn entry(adapter: &Adapter, sid: Sid) -> Value {
     let (handshake, data) =
         known.unwrap_or_else(|| (json!({"headers": {}, "query": {}, "auth": {}}), Value::Null));
     let data = if data.is_null() { json!({}) } else { data };
-    json!({"id": own_room(sid), "handshake": handshake, "rooms": rooms, "data": data})
+    json!({"id": room_of(sid), "handshake": handshake, "rooms": rooms, "data": data})
 }
 
 fn handshake(socket: &Socket<Adapter>, since: SystemTime, auth: Value) -> Value {

@@ -9,7 +9,8 @@ use socketioxide_core::Value;
 use socketioxide_core::adapter::BroadcastOptions;
 use tracing::debug;
 
-use crate::adapter::{Adapter, own_room, to_rooms};
+use crate::adapter::Adapter;
+use crate::chosen::{room_of, to_rooms};
 use crate::inbound;
 use crate::metrics::Dropped;
 use crate::profile;
@@ -50,7 +51,7 @@ pub(crate) fn request(
         Request::DisconnectOne(sid, close) => owned(adapter, &sid, |opts| disconnect(adapter, opts, close)),
         Request::Sockets(rooms) => {
             let sids = local.sockets(to_rooms(rooms, []));
-            list = json_list(sids.into_iter().map(|sid| Json::String(own_room(sid))));
+            list = json_list(sids.into_iter().map(|sid| Json::String(room_of(sid))));
             Some(Body::Sockets(Payload::Json(&list)))
         }
         Request::AllRooms => {
@@ -100,21 +101,27 @@ fn owned(adapter: &Adapter, sid: &str, act: impl FnOnce(BroadcastOptions)) -> Op
     Some(Body::Done)
 }
 
-/// Disconnects sockets of this node from the namespace; `close` means the whole connection, so from every namespace: a
-/// client without any closes its connection by itself.
+/// Disconnects sockets of this node from the namespace; `close` means the whole connection, so from every namespace. A
+/// client without any closes its connection by itself; whoever does not is closed by the program, if it
+/// [can](crate::Bus::on_close).
 pub(crate) fn disconnect(adapter: &Adapter, opts: BroadcastOptions, close: bool) {
     let sids = adapter.local().sockets(opts.clone());
     if sids.is_empty() {
         return;
     }
+    // Found now: they are not there any more when they are to be closed.
+    let connections = if close { adapter.bus().connections(adapter.namespace(), &sids) } else { None };
     let everywhere = if close { adapter.bus().routes().all() } else { Vec::new() };
     let mut refused = adapter.local().disconnect_socket(opts).map_or_else(|errors| errors.len(), |()| 0);
     for other in everywhere.iter().filter(|other| other.namespace() != adapter.namespace()) {
-        let result = other.local().disconnect_socket(to_rooms(sids.iter().copied().map(own_room), []));
+        let result = other.local().disconnect_socket(to_rooms(sids.iter().copied().map(room_of), []));
         refused += result.map_or_else(|errors| errors.len(), |()| 0);
     }
     if refused > 0 {
         adapter.bus().metrics().dropped(Dropped::ClientQueue, refused as u64);
+    }
+    if let Some(close) = connections {
+        close();
     }
 }
 

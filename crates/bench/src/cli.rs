@@ -22,6 +22,8 @@ pub(crate) enum Command {
     Bus(BusOptions),
     /// Time from a client of one node to a client of another one.
     Latency(LatencyOptions),
+    /// Memory of a node for each idle websocket.
+    Idle(IdleOptions),
 }
 
 #[derive(Debug, clap::Args, Serialize)]
@@ -95,6 +97,19 @@ pub(crate) struct LatencyOptions {
     /// Bytes of the event's argument, as JSON.
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(32..=60_000))]
     pub(crate) payload: u32,
+}
+
+#[derive(Debug, clap::Args, Serialize)]
+pub(crate) struct IdleOptions {
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub(crate) cluster: ClusterOptions,
+    /// Websockets at the same time.
+    #[arg(long, default_value_t = 9000, value_parser = clap::value_parser!(u32).range(1..=50_000))]
+    pub(crate) clients: u32,
+    /// How often all come and go.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) waves: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]

@@ -165,6 +165,9 @@ fn gateway(program: &Path, config: &Path) -> Command {
     command
 }
 
+/// Clients come as fast as they can; nobody asks the nodes anything.
+const UNHINDERED: &str = "max_handshakes_per_second = 1000000\n[internal]\nlisten = \"\"\n";
+
 /// The defaults, but for what tells the nodes apart and joins them.
 fn config_text(
     options: &ClusterOptions,
@@ -173,7 +176,7 @@ fn config_text(
     redis: Option<SocketAddr>,
 ) -> String {
     let mut text = format!(
-        "[node]\nname = \"{name}\"\n[server]\nlisten = \"{address}\"\ndemo = false\n[log]\nlevel = \"warn\"\n"
+        "[node]\nname = \"{name}\"\n[server]\nlisten = \"{address}\"\ndemo = false\n{UNHINDERED}[log]\nlevel = \"warn\"\n"
     );
     if let Some(redis) = redis {
         let ClusterOptions { mode, subscriptions, .. } = options;

@@ -1,4 +1,4 @@
-//! Measures what Roomcast costs: the adapter's codec, the bus between nodes, the latency across it. How to run it and
+//! Measures what Roomcast costs: the adapter's codec, the bus between nodes, the latency across it, idle connections. How to run it and
 //! what the figures mean is in `docs/benchmarks.md`.
 //!
 //! Nodes and Redis run as processes of their own ([`cluster`]), the clients in this one ([`client`], [`crowd`]).
@@ -10,6 +10,7 @@ mod client;
 mod cluster;
 mod codec;
 mod crowd;
+mod idle;
 mod latency;
 mod packet;
 mod process;
@@ -57,6 +58,10 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Bus(options) => {
             let output = Output::open(options.cluster.json.as_deref())?;
             output.write(&interruptible(bus::run(&options))?)
+        }
+        Command::Idle(options) => {
+            let output = Output::open(options.cluster.json.as_deref())?;
+            output.write(&interruptible(idle::run(&options))?)
         }
         Command::Latency(options) => {
             let output = Output::open(options.cluster.json.as_deref())?;

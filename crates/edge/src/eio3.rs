@@ -4,42 +4,50 @@
 //! the type of the packet in between, `b4`. Clients then fail to read the payload and lose the event, so the payload is
 //! repaired on its way out. Websockets are not affected.
 
-use axum::body::{Body, Bytes};
-use axum::extract::Request;
-use axum::middleware::Next;
-use axum::response::Response;
-use http::{Method, header};
+use axum::body::Bytes;
+use http::{HeaderMap, header};
 
-/// Largest payload that is looked into; engineioxide's own limit is lower.
-const MAX_PAYLOAD: usize = 64 * 1024 * 1024;
-
-/// Repairs answers to Engine.IO 3 polls; all others pass untouched. To be laid around the Socket.IO service.
-pub async fn repair(request: Request, next: Next) -> Response {
-    let poll = request.method() == Method::GET && is_eio3_polling(request.uri().query().unwrap_or_default());
-    let response = next.run(request).await;
-    if poll && response.status().is_success() { repair_response(response).await } else { response }
+/// Whether the packets of an answer are framed as bytes, not as text.
+pub(crate) fn is_binary(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"application/octet-stream"))
 }
 
-fn is_eio3_polling(query: &str) -> bool {
-    let has = |wanted| query.split('&').any(|pair| pair == wanted);
-    has("EIO=3") && has("transport=polling")
-}
-
-async fn repair_response(response: Response) -> Response {
-    let (mut parts, body) = response.into_parts();
-    let kind = parts.headers.get(header::CONTENT_TYPE).map(|kind| kind.as_bytes().to_vec());
-    let Ok(body) = axum::body::to_bytes(body, MAX_PAYLOAD).await else {
-        // The client's connection is gone, or the payload is beyond all limits: it will poll again.
-        return Response::from_parts(parts, Body::empty());
-    };
-    let repaired = if kind.is_some_and(|kind| kind.starts_with(b"application/octet-stream")) {
+/// Repairs the answer to a poll. What is not understood stays as it is.
+pub(crate) fn repair(headers: &HeaderMap, body: Bytes) -> Bytes {
+    let repaired = if is_binary(headers) {
         repair_binary(&body)
     } else {
         std::str::from_utf8(&body).ok().and_then(repair_text)
     };
-    let body = repaired.unwrap_or(body);
-    parts.headers.insert(header::CONTENT_LENGTH, body.len().into());
-    Response::from_parts(parts, Body::from(body))
+    repaired.unwrap_or(body)
+}
+
+/// How many packets a payload of text has; `None` if it is none.
+pub(crate) fn count_text(payload: &[u8]) -> Option<usize> {
+    let mut rest = std::str::from_utf8(payload).ok()?;
+    let mut packets = 0;
+    while !rest.is_empty() {
+        let (length, after) = rest.split_once(':')?;
+        rest = &after[utf16_offset(after, length.parse().ok()?)?..];
+        packets += 1;
+    }
+    Some(packets)
+}
+
+/// The same for a payload with binary framing.
+pub(crate) fn count_binary(payload: &[u8]) -> Option<usize> {
+    let mut rest = payload;
+    let mut packets = 0;
+    while let [_, after @ ..] = rest {
+        let digits = after.iter().position(|byte| *byte == 255)?;
+        let add = |sum: usize, digit: &u8| sum.checked_mul(10)?.checked_add(usize::from(*digit));
+        let length = after[..digits].iter().try_fold(0, add)?;
+        rest = after[digits + 1..].get(length..)?;
+        packets += 1;
+    }
+    Some(packets)
 }
 
 /// A payload of text: each packet behind its length in UTF-16 units and a colon. `None` if it is not one.
@@ -126,9 +134,14 @@ mod tests {
     }
 
     #[test]
-    fn only_polls_of_the_old_protocol_are_looked_into() {
-        assert!(is_eio3_polling("EIO=3&transport=polling&t=x&sid=y"));
-        assert!(!is_eio3_polling("EIO=4&transport=polling"));
-        assert!(!is_eio3_polling("EIO=3&transport=websocket"));
+    fn packets_are_counted() {
+        assert_eq!(count_text("5:bAQID4:4𝕊b1:6".as_bytes()), Some(3));
+        assert_eq!((count_text(b""), count_text(b"nonsense"), count_text(b"9:1")), (Some(0), None, None));
+        let binary = [&[0, 3, 255][..], b"42x", &[1, 1, 0, 255], &[4; 10]].concat();
+        assert_eq!(count_binary(&binary), Some(2));
+        assert_eq!(
+            (count_binary(b""), count_binary(&binary[..5]), count_binary(&[0, 1])),
+            (Some(0), None, None)
+        );
     }
 }

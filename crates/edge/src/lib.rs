@@ -1,9 +1,17 @@
-//! From the TCP socket to the Socket.IO service: accepting connections, limits on them and on
-//! sessions, and repairs to what the Engine.IO library sends ([`eio3`]).
+//! Everything between the TCP socket and the Engine.IO server: nothing gets in that should not, nothing stays that is
+//! dead, and any load balancer will do.
 //!
-//! `axum::serve` hides hyper's settings and sets no timer, so that a client which never finishes its request head
-//! holds a connection for ever; hence the accept loop of our own ([`Server`]). What is not here yet: limits per
-//! address, origin checks, closing a connection from outside, session ids that can be routed.
+//! * [`Server`] accepts connections: limits, timeouts, TLS, PROXY protocol.
+//! * [`Edge`] is the Engine.IO endpoint: origins, limits, checks of one's own ([`Hooks`]), session ids that can be routed
+//!   and not guessed ([`Sids`]), requests that belong to other nodes ([`Forwarder`]).
+//! * [`ConnectionHandle`] closes a session from outside; [`Edge::drain`] closes all of them bit by bit.
+//!
+//! It does not speak Engine.IO: an [`Engine`] does, such as socketioxide's service, unmodified. What that library leaves
+//! open is closed here; `docs/architecture.md` has the list.
+//!
+//! The way of a request: `server` and `connection` (TCP, HTTP), `edge` (origin, query), then `handshake` for a client
+//! without a session, or `requests` and `polling` for one of a session; websockets go through `websocket`, which is also
+//! where a session is closed.
 //!
 //! ```no_run
 //! # async fn run() -> Result<(), roomcast_edge::BindError> {
@@ -15,14 +23,49 @@
 //! # Ok(()) }
 //! ```
 
-pub mod eio3;
-mod held;
-mod refuse;
+mod answer;
+mod client;
+mod connection;
+mod drain;
+mod edge;
+mod eio3;
+mod engine;
+mod forward;
+mod frames;
+mod handshake;
+mod hops;
+mod keys;
+mod origins;
+mod parts;
+mod per_client;
+mod polling;
+mod proxy_protocol;
+mod request;
+mod requests;
 mod server;
+mod session;
 mod sessions;
+mod sid;
 mod stats;
+mod tag;
+mod tls;
+mod transport;
+mod websocket;
+mod wire;
 
-pub use refuse::SERVER_FULL;
+pub use answer::Refused;
+pub use client::{InvalidNetwork, TrustedProxies};
+pub use drain::{DrainReport, DrainSettings};
+pub use edge::{Edge, EdgeSettings, Peers};
+pub use engine::{Engine, Handshake, Hooks};
+pub use forward::{Directory, Forged, ForwardError, ForwardSettings, Forwarded, Forwarder, OWNER_HEADER};
+pub use keys::{Keys, KeysError};
+pub use origins::{InvalidOrigin, Origins};
+pub use request::{Protocol, Transport};
 pub use server::{BindError, Server, ServerSettings};
-pub use sessions::Sessions;
-pub use stats::{Stats, StatsSnapshot};
+pub use session::ConnectionHandle;
+pub use sid::{Sid16, SidError, Sids};
+pub use stats::{Forward, Stats, StatsSnapshot, UnknownSession};
+pub use tag::{InvalidTag, Tag};
+pub use tls::{Tls, TlsError};
+pub use websocket::WebsocketStream;

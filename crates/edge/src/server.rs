@@ -1,4 +1,7 @@
 //! The accept loop.
+//!
+//! `axum::serve` hides hyper's settings and sets no timer, so that a client which never finishes its request head
+//! holds a connection for ever; hence a loop of our own.
 
 use std::io;
 use std::net::SocketAddr;
@@ -6,22 +9,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
-use axum::extract::ConnectInfo;
-use http::Request;
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
-use tower::ServiceExt;
 use tracing::{debug, warn};
 
-use crate::held::Held;
-use crate::refuse;
+use crate::client::{TrustedProxies, canonical};
+use crate::connection::Connection;
+use crate::per_client::{ClientKey, PerClient};
 use crate::stats::Stats;
+use crate::tls::Tls;
+use roomcast_codes::Code;
 
 /// Refusals that are being answered at the same time; beyond that a connection is closed without a word.
 const MAX_REFUSALS: usize = 256;
@@ -31,21 +29,46 @@ const MAX_REFUSALS: usize = 256;
 pub struct ServerSettings {
     /// Most connections at the same time, websockets included. Default 50 000.
     pub max_connections: usize,
-    /// Longest time for a request's head to arrive. Default 10 s.
+    /// Most connections from one address (IPv6: from one /64), trusted proxies excepted; 0 for no limit. Default 0.
+    pub max_connections_per_address: usize,
+    /// Longest time for a request's head to arrive, and for TLS and PROXY headers before it. Default 10 s.
     pub header_timeout: Duration,
+    /// Most bytes of a request's head, at least 8 192. Default 16 384.
+    pub max_header_bytes: usize,
+    /// Most headers of a request. Default 100.
+    pub max_headers: usize,
+    /// How long a peer may take nothing of what is written to it. Default 10 s.
+    pub write_stall: Duration,
+    /// How long written data may stay unacknowledged before the kernel gives the connection up (`TCP_USER_TIMEOUT`), and
+    /// after how much silence it asks whether the peer is there (keepalive). Default 20 s.
+    pub tcp_timeout: Duration,
     /// Longest wait for requests under way when the server stops. Default 1 s.
     pub shutdown_grace: Duration,
     /// Connections that may wait to be accepted. Default 4096 (the kernel may cap it lower).
     pub backlog: u32,
+    /// Proxies, whose connections are those of many clients. Default none.
+    pub trusted_proxies: TrustedProxies,
+    /// Connections of trusted proxies begin with a PROXY header (version 1 or 2). Default no.
+    pub proxy_protocol: bool,
+    /// The certificate, for TLS. Default none.
+    pub tls: Option<Arc<Tls>>,
 }
 
 impl Default for ServerSettings {
     fn default() -> Self {
         Self {
             max_connections: 50_000,
+            max_connections_per_address: 0,
             header_timeout: Duration::from_secs(10),
+            max_header_bytes: 16_384,
+            max_headers: 100,
+            write_stall: Duration::from_secs(10),
+            tcp_timeout: Duration::from_secs(20),
             shutdown_grace: Duration::from_secs(1),
             backlog: 4096,
+            trusted_proxies: TrustedProxies::default(),
+            proxy_protocol: false,
+            tls: None,
         }
     }
 }
@@ -101,83 +124,67 @@ impl Server {
 
     /// Serves `app` until `stop` resolves and the requests under way have ended, or the grace is over.
     pub async fn serve(self, app: Router, stop: impl Future<Output = ()>) {
-        let permits = Arc::new(Semaphore::new(self.settings.max_connections.min(Semaphore::MAX_PERMITS)));
+        let Self { listener, settings, stats } = self;
+        let settings = Arc::new(settings);
+        let permits = Arc::new(Semaphore::new(settings.max_connections.min(Semaphore::MAX_PERMITS)));
+        let per_client = Arc::new(PerClient::new(settings.max_connections_per_address));
         let refusals = Arc::new(Semaphore::new(MAX_REFUSALS));
         // Told to stop; and closed when the last connection's task is gone.
         let (stopping, stopped) = watch::channel(());
         let mut stop = std::pin::pin!(stop);
         loop {
             let (stream, peer) = tokio::select! {
-                accepted = accept(&self.listener) => accepted,
+                accepted = accept(&listener, &settings) => accepted,
                 () = &mut stop => break,
             };
-            match Arc::clone(&permits).try_acquire_owned() {
-                Ok(permit) => {
-                    let stream = Held::new(stream, (permit, self.stats.open()));
-                    let service = app.clone().map_request(move |mut request: Request<Incoming>| {
-                        request.extensions_mut().insert(ConnectInfo(peer));
-                        request.map(Body::new)
-                    });
-                    let connection = http1::Builder::new()
-                        .timer(TokioTimer::new())
-                        .header_read_timeout(self.settings.header_timeout)
-                        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
-                        .with_upgrades();
-                    tokio::spawn(run(connection, peer, stopped.clone()));
+            let is_proxy = settings.trusted_proxies.trusts(peer.ip());
+            let connection = Connection {
+                stream,
+                peer,
+                has_proxy_header: is_proxy && settings.proxy_protocol,
+                per_client: Arc::clone(&per_client),
+                settings: Arc::clone(&settings),
+                stats: stats.clone(),
+            };
+            let permit = Arc::clone(&permits).try_acquire_owned().map_err(|_| Code::ServerFull);
+            let place = permit.and_then(|permit| {
+                if is_proxy {
+                    return Ok((permit, None));
                 }
-                Err(_) => {
-                    self.stats.refuse();
+                let own = per_client.try_acquire(ClientKey::from(peer.ip())).ok_or(Code::AddressFull)?;
+                Ok((permit, Some(own)))
+            });
+            match place {
+                Ok(place) => _ = tokio::spawn(connection.run(place, app.clone(), stopped.clone())),
+                Err(code) => {
+                    stats.refuse(code);
                     if let Ok(permit) = Arc::clone(&refusals).try_acquire_owned() {
-                        let patience = self.settings.header_timeout;
                         tokio::spawn(async move {
-                            refuse::connection(stream, patience).await;
+                            connection.refuse(code).await;
                             drop(permit);
                         });
                     }
                 }
             }
         }
-        drop((self.listener, stopped));
+        drop((listener, stopped));
         stopping.send_replace(());
         // Websockets are no requests any more and end with the process.
-        let _ = tokio::time::timeout(self.settings.shutdown_grace, stopping.closed()).await;
-    }
-}
-
-/// Drives a connection until it ends or becomes a websocket; when the server stops, the request under way is the last.
-async fn run<I, S>(
-    connection: http1::UpgradeableConnection<I, S>,
-    peer: SocketAddr,
-    mut stop: watch::Receiver<()>,
-) where
-    I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
-    S: hyper::service::HttpService<Incoming, ResBody = Body>,
-    S::Error: std::error::Error + Send + Sync + 'static,
-{
-    let mut connection = std::pin::pin!(connection);
-    let result = tokio::select! {
-        result = &mut connection => result,
-        _ = stop.changed() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = result {
-        debug!(%error, %peer, "connection ended with an error");
+        let _ = tokio::time::timeout(settings.shutdown_grace, stopping.closed()).await;
     }
 }
 
 /// The next connection. Errors are of the connection that failed (it went away) or of the process (no file
 /// descriptors left); in both cases trying again is right, in the second after a breath.
-async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+async fn accept(listener: &TcpListener, settings: &ServerSettings) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
-                // Small packets must not wait for the acknowledgement of earlier ones.
-                if let Err(error) = stream.set_nodelay(true) {
-                    debug!(%error, "cannot set TCP_NODELAY");
+                if let Err(error) = prepare(&stream, settings) {
+                    debug!(%error, "cannot set options of a connection");
                 }
-                return (stream, peer);
+                // On a socket of both families clients of the older one have addresses of the newer.
+                return (stream, canonical(peer));
             }
             Err(error) if is_of_connection(&error) => {
                 debug!(%error, "connection failed before it was accepted");
@@ -188,6 +195,16 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
             }
         }
     }
+}
+
+fn prepare(stream: &TcpStream, settings: &ServerSettings) -> io::Result<()> {
+    // Small packets must not wait for the acknowledgement of earlier ones.
+    stream.set_nodelay(true)?;
+    let socket = SockRef::from(stream);
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(settings.tcp_timeout))?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(settings.tcp_timeout))?;
+    Ok(())
 }
 
 fn is_of_connection(error: &io::Error) -> bool {

@@ -1,47 +1,149 @@
-//! How many Engine.IO sessions there may be. Connections are limited elsewhere, but one connection can open any number
-//! of long-polling sessions, each of which lives until its first timeout.
+//! All sessions of a node: how many there may be, which one a session id means, and closing all of them.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::{Duration, SystemTime};
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
-use axum::response::Response;
-use tokio::sync::Semaphore;
+use slab::Slab;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::refuse;
+use crate::per_client::{ClientKey, PerClient, PerClientPermit};
+use crate::request::{Protocol, Transport};
+use crate::session::Session;
+use crate::sid::Sid16;
 use crate::stats::Stats;
 
-/// The limit, to be laid around the Socket.IO service with [`Sessions::limit`].
-#[derive(Debug, Clone)]
-pub struct Sessions {
-    path: Arc<str>,
+type EndPolling = Box<dyn Fn(Arc<Session>, Sid16) + Send + Sync>;
+
+/// See the module. The locks are held for moments only.
+pub(crate) struct Sessions {
+    all: Mutex<Slab<Weak<Session>>>,
+    by_sid: Mutex<HashMap<Sid16, Weak<Session>>>,
     permits: Arc<Semaphore>,
+    per_client: Arc<PerClient>,
+    close_grace: Duration,
+    /// Tells the Engine.IO server that a long-polling session is over.
+    end_polling: OnceLock<EndPolling>,
+    draining: OnceLock<SystemTime>,
+    cut: AtomicU64,
     stats: Stats,
 }
 
+/// A session's place among all.
+#[derive(Debug)]
+pub(crate) struct Place {
+    _permit: OwnedSemaphorePermit,
+    _own: PerClientPermit,
+}
+
+/// Why there is no place for a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Full {
+    Node,
+    Client,
+}
+
 impl Sessions {
-    /// At most `max` sessions of the Engine.IO endpoint at `path`.
-    #[must_use]
-    pub fn new(path: &str, max: usize, stats: Stats) -> Self {
-        Self { path: path.into(), permits: Arc::new(Semaphore::new(max.min(Semaphore::MAX_PERMITS))), stats }
+    pub(crate) fn new(max: usize, max_per_client: usize, close_grace: Duration, stats: Stats) -> Arc<Self> {
+        Arc::new(Self {
+            all: Mutex::default(),
+            by_sid: Mutex::default(),
+            permits: Arc::new(Semaphore::new(max.min(Semaphore::MAX_PERMITS))),
+            per_client: Arc::new(PerClient::new(max_per_client)),
+            close_grace,
+            end_polling: OnceLock::new(),
+            draining: OnceLock::new(),
+            cut: AtomicU64::new(0),
+            stats,
+        })
     }
 
-    /// Middleware that refuses handshakes beyond the limit; requests of sessions that exist always pass.
-    pub async fn limit(State(this): State<Self>, mut request: Request, next: Next) -> Response {
-        if this.is_handshake(&request) {
-            let Ok(permit) = Arc::clone(&this.permits).try_acquire_owned() else {
-                this.stats.refuse();
-                return refuse::answer();
-            };
-            // The library keeps the handshake's extensions for as long as the session lives, and drops them with it.
-            request.extensions_mut().insert(Arc::new((permit, this.stats.session())));
+    /// A place for one more session, before anything of it exists.
+    pub(crate) fn reserve(&self, client: SocketAddr) -> Result<Place, Full> {
+        let permit = Arc::clone(&self.permits).try_acquire_owned().map_err(|_| Full::Node)?;
+        let own = self.per_client.try_acquire(ClientKey::from(client.ip())).ok_or(Full::Client)?;
+        Ok(Place { _permit: permit, _own: own })
+    }
+
+    pub(crate) fn open(
+        self: &Arc<Self>,
+        place: Place,
+        client: SocketAddr,
+        transport: Transport,
+        protocol: Protocol,
+    ) -> Arc<Session> {
+        let at = lock(&self.all).insert(Weak::new());
+        let session = Arc::new(Session::new(self, place, at, client, transport, protocol));
+        if let Some(entry) = lock(&self.all).get_mut(at) {
+            *entry = Arc::downgrade(&session);
         }
-        next.run(request).await
+        session
     }
 
-    fn is_handshake(&self, request: &Request) -> bool {
-        let query = request.uri().query().unwrap_or_default();
-        request.uri().path().starts_with(&*self.path)
-            && !query.split('&').any(|pair| pair.starts_with("sid="))
+    /// Remembers which session this id means.
+    pub(crate) fn name(&self, session: &Arc<Session>, sid: Sid16) {
+        if session.sid.set(sid).is_ok() {
+            lock(&self.by_sid).insert(sid, Arc::downgrade(session));
+        }
     }
+
+    pub(crate) fn find(&self, sid: Sid16) -> Option<Arc<Session>> {
+        lock(&self.by_sid).get(&sid)?.upgrade()
+    }
+
+    pub(crate) fn remove(&self, session: &Session) {
+        lock(&self.all).try_remove(session.at);
+        if let Some(sid) = session.sid.get() {
+            lock(&self.by_sid).remove(sid);
+        }
+    }
+
+    /// All sessions that are open.
+    pub(crate) fn all(&self) -> Vec<Weak<Session>> {
+        lock(&self.all).iter().map(|(_, session)| session.clone()).collect()
+    }
+
+    pub(crate) fn set_end_polling(&self, end_polling: EndPolling) {
+        let _ = self.end_polling.set(end_polling);
+    }
+
+    pub(crate) fn end_polling(&self, session: &Arc<Session>) {
+        if let (Some(end), Some(sid)) = (self.end_polling.get(), session.sid.get()) {
+            end(Arc::clone(session), *sid);
+        }
+    }
+
+    pub(crate) fn close_grace(&self) -> Duration {
+        self.close_grace
+    }
+
+    pub(crate) fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// From now on there are no new sessions.
+    pub(crate) fn drain(&self) {
+        self.draining.get_or_init(SystemTime::now);
+    }
+
+    /// Since when there are none.
+    pub(crate) fn draining_since(&self) -> Option<SystemTime> {
+        self.draining.get().copied()
+    }
+
+    pub(crate) fn cut_by_drain(&self) {
+        self.cut.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Sessions that had to be closed hard because the node stops.
+    pub(crate) fn count_cut(&self) -> u64 {
+        self.cut.load(Ordering::Relaxed)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing panics while it is held.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -4,8 +4,10 @@
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::ConnectInfo;
 use axum::routing::get;
-use roomcast_edge::{Server, ServerSettings, Stats};
+use roomcast_codes::Code;
+use roomcast_edge::{Server, ServerSettings, Stats, TrustedProxies};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -40,7 +42,7 @@ async fn one_connection_too_many_is_told_to_come_back() {
     assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
     assert!(answer.contains("retry-after: 5"), "{answer}");
     assert!(answer.contains("\"code\":\"server_full\""), "{answer}");
-    assert_eq!((stats.snapshot().open, stats.snapshot().refused), (1, 1));
+    assert_eq!((stats.snapshot().open, stats.snapshot().refused(Code::ServerFull)), (1, 1));
 
     // The place is free again when the first has gone.
     drop(first);
@@ -72,4 +74,69 @@ async fn a_taken_port_says_so() {
     let error = Server::bind(address, ServerSettings::default()).unwrap_err();
     assert_eq!(error.to_string(), format!("cannot listen on {address}"));
     assert!(std::error::Error::source(&error).is_some());
+}
+
+async fn ask(address: std::net::SocketAddr, before: &str) -> (TcpStream, String) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(format!("{before}GET / HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()).await.unwrap();
+    let mut head = [0; 12];
+    stream.read_exact(&mut head).await.unwrap();
+    (stream, String::from_utf8_lossy(&head[9..]).into_owned())
+}
+
+#[tokio::test]
+async fn an_address_has_no_more_connections_than_it_may() {
+    let settings = ServerSettings { max_connections_per_address: 1, ..ServerSettings::default() };
+    let (address, stats) = serve(settings);
+    let (_held, status) = ask(address, "").await;
+    assert_eq!(status, "200");
+    let (mut second, status) = ask(address, "").await;
+    assert_eq!(status, "429");
+    let answer = read_all(&mut second).await;
+    assert!(answer.contains("retry-after: 5") && answer.contains("\"code\":\"address_full\""), "{answer}");
+    assert_eq!(stats.snapshot().refused(Code::AddressFull), 1);
+}
+
+#[tokio::test]
+async fn clients_behind_a_proxy_are_told_apart_by_its_header() {
+    let proxies = TrustedProxies::parse(&["127.0.0.1".to_owned()]).unwrap();
+    let settings = ServerSettings {
+        max_connections_per_address: 1,
+        trusted_proxies: proxies,
+        proxy_protocol: true,
+        ..ServerSettings::default()
+    };
+    // Of both families: the proxy's address is then one of the newer.
+    let server = Server::bind("[::]:0".parse().unwrap(), settings).unwrap();
+    let port = server.local_addr().unwrap().port();
+    let app = Router::new().route(
+        "/",
+        get(|ConnectInfo(client): ConnectInfo<std::net::SocketAddr>| async move { client.ip().to_string() }),
+    );
+    tokio::spawn(server.serve(app, std::future::pending()));
+    let address = std::net::SocketAddr::from(([127, 0, 0, 1], port));
+    let of = |client: &str| format!("PROXY TCP4 {client} 10.0.0.1 4000 80\r\n");
+
+    let (mut ann, status) = ask(address, &of("192.0.2.1")).await;
+    assert_eq!(status, "200");
+    let mut rest = vec![0; 1000];
+    let read = ann.read(&mut rest).await.unwrap();
+    assert!(String::from_utf8_lossy(&rest[..read]).ends_with("192.0.2.1"));
+    assert_eq!(ask(address, &of("192.0.2.1")).await.1, "429");
+    assert_eq!(ask(address, &of("192.0.2.2")).await.1, "200");
+}
+
+#[tokio::test]
+async fn a_full_node_tells_it_through_a_proxy() {
+    let settings = ServerSettings {
+        max_connections: 1,
+        trusted_proxies: TrustedProxies::parse(&["127.0.0.1".to_owned()]).unwrap(),
+        proxy_protocol: true,
+        ..ServerSettings::default()
+    };
+    let (address, _) = serve(settings);
+    let header = "PROXY TCP4 192.0.2.1 10.0.0.1 4000 80\r\n";
+    let (_held, status) = ask(address, header).await;
+    assert_eq!(status, "200");
+    assert_eq!(ask(address, header).await.1, "503");
 }

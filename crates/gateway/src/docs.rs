@@ -2,33 +2,47 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::time::Duration;
 
 use roomcast_adapter::Bus;
-use roomcast_edge::Stats;
+use roomcast_edge::{Stats, Transport};
 
-use crate::codes::{Code, Where};
+use crate::codes::{Code, HttpAnswer, Where};
 use crate::metrics::{BusMetrics, Metrics};
 
 /// `docs/codes.md`.
 #[must_use]
 pub fn codes() -> String {
     let mut out = String::from(
-        "# Codes\n\n<!-- Generated from crates/gateway/src/codes.rs; a test keeps it current. -->\n\n\
-         Every way in which a client is refused. The texts are stable: clients may compare them, and metrics carry \
-         them as the label `code` (`roomcast_refusals_total`, `roomcast_connections_refused_total`).\n\n\
+        "# Codes\n\n<!-- Generated from crates/codes/src/lib.rs; a test keeps it current. -->\n\n\
+         Every way in which a client is refused or dropped. The texts are stable: clients may compare them, and metrics \
+         carry them as the label `code` (`roomcast_refusals_total`, `roomcast_requests_refused_total`, \
+         `roomcast_closes_total`).\n\n\
          An event is refused in its acknowledgement, `{ok: false, code, message}`, and the connection stays. A client \
-         that asks for no acknowledgement gets no answer; the refusal is counted all the same.\n\n\
+         that asks for no acknowledgement gets no answer; the refusal is counted all the same. HTTP answers have the body \
+         `{code, message}`; where Node's Engine.IO has a number for the error, `code` is that number and `reason` is the \
+         text. When the server closes a connection, clients see `transport close` (or `transport error`) and come back \
+         by themselves; the code is in the node's metrics.\n\n\
          | code | where | meaning |\n|---|---|---|\n",
     );
     for code in Code::ALL {
-        let place = match code.place() {
-            Where::Ack => "acknowledgement",
-            Where::Http => "HTTP answer",
-            Where::Connect => "`connect_error`",
-        };
-        let _ = writeln!(out, "| `{code}` | {place} | {} |", code.meaning());
+        let _ = writeln!(out, "| `{code}` | {} | {} |", place(code.place()), code.meaning());
     }
     out
+}
+
+fn place(place: Where) -> String {
+    let http = |HttpAnswer { status, engine_code }| match engine_code {
+        Some(number) => format!("HTTP {status}, `{{\"code\":{number}}}`"),
+        None => format!("HTTP {status}"),
+    };
+    match place {
+        Where::Ack => "acknowledgement".into(),
+        Where::Connect => "`connect_error`".into(),
+        Where::Http(answer) => http(answer),
+        Where::Close => "disconnect".into(),
+        Where::HttpAndClose(answer) => format!("{}; disconnect", http(answer)),
+    }
 }
 
 /// `docs/metrics.md`.
@@ -37,6 +51,7 @@ pub fn metrics() -> String {
     let metrics = Metrics::new(&Bus::memory(), &BusMetrics::new(), &Stats::default());
     let namespace = metrics.namespace("/chat");
     namespace.event("message").inc();
+    metrics.handshake(Transport::Websocket, Duration::from_millis(1));
     let text = metrics.text();
 
     let mut rows: BTreeMap<&str, [String; 3]> = BTreeMap::new();
@@ -51,7 +66,11 @@ pub fn metrics() -> String {
             }
             (Some(sample), ..) => {
                 if let Some((name, labels)) = sample.split_once('{') {
-                    let name = name.trim_end_matches("_total");
+                    // Samples of a histogram belong to it, and its buckets are no label of ours.
+                    if ["_bucket", "_sum"].iter().any(|part| name.ends_with(part)) {
+                        continue;
+                    }
+                    let name = name.trim_end_matches("_total").trim_end_matches("_count");
                     let labels: Vec<_> =
                         labels.split(',').filter_map(|label| label.split('=').next()).collect();
                     rows.entry(name).or_default()[2] = labels.join(", ");
@@ -61,9 +80,8 @@ pub fn metrics() -> String {
         }
     }
     let mut out = String::from(
-        "# Metrics\n\n<!-- Generated from crates/gateway/src/metrics.rs; a test keeps it current. -->\n\n\
-         `GET /metrics` of every node, in the OpenMetrics text format. The load balancers in `deploy/` do not let it \
-         out. Label values come from the configuration, never from clients.\n\n\
+        "# Metrics\n\n<!-- Generated from crates/gateway/src/metrics/; a test keeps it current. -->\n\n\
+         `GET /metrics` of every node's internal listener (`internal.listen`), in the OpenMetrics text format. Label values come from the configuration, never from clients.\n\n\
          | name | type | labels | meaning |\n|---|---|---|---|\n",
     );
     for (name, [kind, help, labels]) in rows {

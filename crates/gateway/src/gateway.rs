@@ -5,14 +5,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::middleware::{from_fn, from_fn_with_state};
-use roomcast_adapter::{Adapter, Bus, BusError, Mode, SubscriptionMode};
-use roomcast_edge::{BindError, Server, ServerSettings, Sessions, Stats};
-use socketioxide::{ParserConfig, SocketIo};
-use tracing::info;
+use roomcast_adapter::{Adapter, Bus, BusError};
+use roomcast_edge::{
+    BindError, DrainReport, DrainSettings, Edge, InvalidNetwork, InvalidOrigin, InvalidTag, KeysError,
+    Server, ServerSettings, Stats, Tls, TlsError,
+};
+use socketioxide::SocketIo;
+use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
+use tracing::{info, warn};
 
-use crate::config::{RedisMode, Settings, Subscriptions, is_namespace};
+use crate::config::{Settings, is_namespace};
+use crate::endpoint::{self, SocketIoEngine};
 use crate::http::{self, GIT_SHA, Shared, VERSION};
+use crate::library;
 use crate::metrics::{BusMetrics, Metrics};
 use crate::rules::{PatternError, Rules};
 use crate::sockets::{Connect, Emitter, Entry, Handler, Namespace};
@@ -42,6 +48,24 @@ pub enum GatewayError {
     /// The address cannot be listened on.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// An origin that is none.
+    #[error(transparent)]
+    Origin(#[from] InvalidOrigin),
+    /// A trusted proxy that is no address or network.
+    #[error(transparent)]
+    Proxy(#[from] InvalidNetwork),
+    /// A tag that is none.
+    #[error(transparent)]
+    Tag(#[from] InvalidTag),
+    /// Session keys that cannot be used.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+    /// The certificate cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// A name of a header that is none.
+    #[error("`{0}` is no header name")]
+    Header(String),
 }
 
 /// Collects what a node consists of.
@@ -55,10 +79,22 @@ pub struct GatewayBuilder {
 pub struct Gateway {
     settings: Settings,
     router: Router,
+    internal: Router,
+    edge: Edge<SocketIoEngine>,
+    servers: Servers,
     bus: Bus,
     stats: Stats,
+    stop: oneshot::Receiver<()>,
+    sharing: AbortHandle,
     /// The bus looks at the sockets through it, and does not keep it.
     _io: Arc<SocketIo<Adapter>>,
+}
+
+#[derive(Debug)]
+struct Servers {
+    public: ServerSettings,
+    internal: ServerSettings,
+    drain: DrainSettings,
 }
 
 /// A node that listens.
@@ -67,6 +103,7 @@ pub struct Listening {
     gateway: Gateway,
     server: Server,
     address: SocketAddr,
+    internal: Option<(Server, SocketAddr)>,
 }
 
 impl Gateway {
@@ -76,10 +113,15 @@ impl Gateway {
         GatewayBuilder { settings, namespaces: Vec::new() }
     }
 
-    /// Everything that the node answers, to be served by a server of one's own. The limits of `[server]` on
-    /// connections do not apply then; that on sessions does.
+    /// Everything that the node answers to clients, to be served by a server of one's own. The limits of `[server]` on
+    /// connections do not apply then; those on sessions and requests do.
     pub fn router(&self) -> Router {
         self.router.clone()
+    }
+
+    /// What the node answers to operators and other nodes, to be served where clients do not reach it.
+    pub fn internal_router(&self) -> Router {
+        self.internal.clone()
     }
 
     /// Sends events from the program to clients of all nodes; can be kept and cloned.
@@ -94,30 +136,38 @@ impl Gateway {
         &self.bus
     }
 
-    /// Listens on the configured address. Must be called in a tokio runtime.
+    /// Listens on the configured addresses. Must be called in a tokio runtime.
     ///
     /// # Errors
     /// [`GatewayError::Address`] and [`GatewayError::Bind`].
     pub fn bind(self) -> Result<Listening, GatewayError> {
-        let listen = &self.settings.server.listen;
-        let address = listen.parse().map_err(|_| GatewayError::Address(listen.clone()))?;
-        let limits = ServerSettings {
-            max_connections: self.settings.server.max_connections,
-            header_timeout: Duration::from_millis(self.settings.server.header_timeout_ms),
-            shutdown_grace: Duration::from_millis(self.settings.server.shutdown_grace_ms),
-            ..ServerSettings::default()
+        let listen = |text: &str, settings: &ServerSettings| {
+            let address = text.parse().map_err(|_| GatewayError::Address(text.to_owned()))?;
+            let server = Server::bind(address, settings.clone())?;
+            let address = server.local_addr().unwrap_or(address);
+            Ok::<_, GatewayError>((server, address))
         };
-        let server = Server::bind(address, limits)?.with_stats(self.stats.clone());
-        let address = server.local_addr().unwrap_or(address);
-        Ok(Listening { gateway: self, server, address })
+        let (server, address) = listen(&self.settings.server.listen, &self.servers.public)?;
+        let server = server.with_stats(self.stats.clone());
+        let internal = match self.settings.internal.listen.as_str() {
+            "" => None,
+            text => Some(listen(text, &self.servers.internal)?),
+        };
+        Ok(Listening { gateway: self, server, address, internal })
     }
 }
 
 impl Listening {
-    /// The address, with the port that was chosen if the configured one was 0.
+    /// The address for clients, with the port that was chosen if the configured one was 0.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The address for operators and other nodes, if there is one.
+    #[must_use]
+    pub fn internal_address(&self) -> Option<SocketAddr> {
+        self.internal.as_ref().map(|(_, address)| *address)
     }
 
     /// The node.
@@ -126,14 +176,52 @@ impl Listening {
         &self.gateway
     }
 
-    /// Serves until `stop` resolves.
-    pub async fn serve(self, stop: impl Future<Output = ()>) {
-        let Self { gateway, server, address } = self;
-        info!(node = gateway.settings.node.name, %address, version = VERSION, git_sha = GIT_SHA, "listening");
-        server.serve(gateway.router.clone(), stop).await;
+    /// The certificate, if the node serves TLS: to be read anew.
+    #[must_use]
+    pub fn tls(&self) -> Option<Arc<Tls>> {
+        self.gateway.servers.public.tls.clone()
+    }
+
+    /// Serves until `stop` resolves or an operator asks the node to drain, lets the clients go bit by bit, and leaves the
+    /// cluster. To stop at once, drop the future.
+    pub async fn serve(self, stop: impl Future<Output = ()>) -> DrainReport {
+        let Self { gateway, server, address, internal } = self;
+        let Gateway {
+            settings, router, internal: operators, edge, servers, bus, stop: asked, sharing, ..
+        } = gateway;
+        let node = settings.node.name.as_str();
+        let internal_address = internal.as_ref().map(|(_, address)| address.to_string()).unwrap_or_default();
+        info!(node, %address, internal = internal_address, version = VERSION, git_sha = GIT_SHA, "listening");
+
+        let (closing, closed) = oneshot::channel::<()>();
+        let (last, ended) = oneshot::channel::<()>();
+        // Operators are answered until the end, so that they see it come.
+        let operators = tokio::spawn(async move {
+            if let Some((server, _)) = internal {
+                server.serve(operators, async { drop(ended.await) }).await;
+            }
+        });
+        let clients = tokio::spawn(server.serve(router, async { drop(closed.await) }));
+        tokio::select! {
+            () = stop => {}
+            // Nobody can ask any more when the sender is gone.
+            Ok(()) = asked => {}
+        }
+        info!(node, "draining");
+        let report = edge.drain(servers.drain).await;
+        drop(closing);
+        let _ = clients.await;
+        sharing.abort();
         // So that the others do not wait for it any more.
-        gateway.bus.close().await;
-        info!(node = gateway.settings.node.name, "stopped");
+        bus.close().await;
+        drop(last);
+        let _ = operators.await;
+        let DrainReport { sessions, graceful, hard, left, took } = report;
+        if left > 0 {
+            warn!(left, "sessions were not closed in time");
+        }
+        info!(node, sessions, graceful, hard, took_ms = took.as_millis(), "stopped");
+        report
     }
 }
 
@@ -153,12 +241,22 @@ impl GatewayBuilder {
     pub fn build(self) -> Result<Gateway, GatewayError> {
         let Self { settings, namespaces } = self;
         let traffic = BusMetrics::new();
-        let bus = bus(&settings, Arc::new(traffic.clone()))?;
+        let tag = endpoint::tag(&settings)?;
+        let limits = endpoint::edge(&settings)?;
+        let servers = Servers {
+            public: endpoint::server(&settings)?,
+            internal: endpoint::internal(&settings),
+            drain: endpoint::drain(&settings),
+        };
+        let address = endpoint::advertised(&settings, tag);
+        let is_reachable = !address.ends_with('@');
+        let bus = library::bus(&settings, address, Arc::new(traffic.clone()))?;
         let stats = Stats::default();
         let metrics = Metrics::new(&bus, &traffic, &stats);
-        let (layer, io) = socketio(&settings, &bus).build_layer();
+        let (service, io) = library::socketio(&settings, &bus).build_with_inner_svc(Router::new());
         let io = Arc::new(io);
         bus.attach(&io);
+        endpoint::control_connections(&bus, &io);
 
         let add = |path: &str, handler: Box<dyn Handler>| {
             if !is_namespace(path) {
@@ -174,6 +272,7 @@ impl GatewayBuilder {
                 metrics: metrics.namespace(path),
                 event_queue: settings.socketio.event_queue,
                 handler_timeout: Duration::from_millis(settings.socketio.handler_timeout_ms),
+                max_namespaces: settings.socketio.max_namespaces,
             };
             io.ns(path.to_owned(), Connect(Arc::new(entry)));
             Ok(())
@@ -188,76 +287,32 @@ impl GatewayBuilder {
             add(&path, Box::new(namespace))?;
         }
 
-        let shared = Shared { node_name: settings.node.name.clone(), bus: bus.clone(), metrics };
-        let sessions = Sessions::new(&settings.socketio.path, settings.server.max_sessions, stats.clone());
-        let router = http::router(Arc::new(shared), settings.server.demo)
-            .layer(layer)
-            .layer(from_fn(roomcast_edge::eio3::repair))
-            .layer(from_fn(http::client_address))
-            .layer(from_fn_with_state(sessions, Sessions::limit));
-        Ok(Gateway { settings, router, bus, stats, _io: io })
-    }
-}
-
-fn bus(settings: &Settings, metrics: Arc<BusMetrics>) -> Result<Bus, GatewayError> {
-    let Settings { node, redis, .. } = settings;
-    if redis.url.is_empty() {
-        return Ok(Bus::memory_with_metrics(metrics));
-    }
-    let mut to = roomcast_adapter::RedisSettings::new(&redis.url);
-    to.mode = match (redis.mode, redis.subscriptions) {
-        (RedisMode::Classic, _) => Mode::Classic,
-        (RedisMode::Sharded, Subscriptions::Static) => Mode::Sharded(SubscriptionMode::Static),
-        (RedisMode::Sharded, Subscriptions::Dynamic) => Mode::Sharded(SubscriptionMode::Dynamic),
-        (RedisMode::Sharded, Subscriptions::DynamicPrivate) => {
-            Mode::Sharded(SubscriptionMode::DynamicPrivate)
+        if settings.socketio.allow_eio3 && bus.adapter("/").is_none() {
+            warn!("there is no namespace `/`: clients of Socket.IO 2.x, which begin with it, cannot connect");
         }
-    };
-    to.rooms_are_told = true;
-    to.node_name.clone_from(&node.name);
-    to.prefix.clone_from(&redis.prefix);
-    to.specific_responses = redis.specific_responses;
-    let read = |file: &String| {
-        let failed = |error| GatewayError::File(file.clone(), error);
-        if file.is_empty() { Ok(None) } else { std::fs::read(file).map(Some).map_err(failed) }
-    };
-    to.tls_ca = read(&redis.tls_ca_file)?;
-    to.tls_identity = read(&redis.tls_cert_file)?.zip(read(&redis.tls_key_file)?);
-    to.timeout = Duration::from_millis(redis.timeout_ms);
-    to.requests_timeout = Duration::from_millis(redis.requests_timeout_ms);
-    to.max_requests = redis.max_requests;
-    to.probe_interval = Duration::from_millis(redis.probe_interval_ms);
-    to.heartbeat_interval = Duration::from_millis(redis.heartbeat_interval_ms);
-    to.node_ttl = Duration::from_millis(redis.node_ttl_ms);
-    to.outbox_messages = redis.outbox_messages;
-    to.outbox_bytes = redis.outbox_bytes;
-    to.outbox_age = Duration::from_millis(redis.outbox_age_ms);
-    Ok(Bus::redis_with_metrics(&to, metrics)?)
-}
-
-/// socketioxide's defaults differ from Node's and are too generous for the internet (64 MiB messages, 10 000
-/// attachments), so all limits are set from the one that the configuration has.
-fn socketio(settings: &Settings, bus: &Bus) -> socketioxide::SocketIoBuilder<Adapter> {
-    let limits = &settings.socketio;
-    let parser = ParserConfig::common()
-        .max_incoming_binary_buf_size(limits.max_payload_bytes)
-        .max_incoming_binaries(limits.max_attachments)
-        .packet_completion_timeout(Duration::from_millis(limits.ping_timeout_ms));
-    SocketIo::builder()
-        .req_path(limits.path.clone())
-        .ping_interval(Duration::from_millis(limits.ping_interval_ms))
-        .ping_timeout(Duration::from_millis(limits.ping_timeout_ms))
-        .upgrade_timeout(Duration::from_millis(limits.upgrade_timeout_ms))
-        .connect_timeout(Duration::from_millis(limits.connect_timeout_ms))
-        .ack_timeout(Duration::from_millis(limits.ack_timeout_ms))
-        .max_buffer_size(limits.send_queue_packets)
-        .max_payload(limits.max_payload_bytes as u64)
-        .ws_max_message_size(limits.max_payload_bytes)
-        .ws_max_frame_size(limits.max_payload_bytes)
-        // Idle connections keep this buffer; chat messages fit into it.
-        .ws_read_buffer_size(1024)
-        .with_parser(parser)
-        .with_adapter::<Adapter>(bus.clone())
+        let (edge, keys) = endpoint::endpoint(&settings, limits, service, &bus, &stats, &metrics)?;
+        let (ask_to_stop, stop) = oneshot::channel();
+        let shared = Shared::new(&settings, &bus, metrics, edge.clone(), ask_to_stop);
+        let (router, internal) = http::routers(&Arc::new(shared), &settings);
+        // With keys of the configuration there is nothing to agree on.
+        let has_peers = !settings.redis.url.is_empty();
+        let is_shared = settings.server.session_keys.is_empty();
+        let sharing = tokio::spawn({
+            let bus = bus.clone();
+            async move {
+                if has_peers && is_shared {
+                    tokio::join!(
+                        endpoint::share_key(bus.clone(), keys),
+                        endpoint::watch_peers(bus, tag, is_reachable)
+                    );
+                } else if has_peers {
+                    endpoint::watch_peers(bus, tag, is_reachable).await;
+                }
+            }
+        });
+        let sharing = sharing.abort_handle();
+        Ok(Gateway { settings, router, internal, edge, servers, bus, stats, stop, sharing, _io: io })
+    }
 }
 
 impl std::fmt::Debug for Gateway {

@@ -10,10 +10,15 @@ use roomcast::config::Settings;
 const TIMEOUT: Duration = Duration::from_secs(3);
 
 pub(crate) fn run(settings: &Settings) -> ExitCode {
-    match ask(&settings.server.listen) {
+    // The internal listener never speaks TLS.
+    let listen = match settings.internal.listen.as_str() {
+        "" => &settings.server.listen,
+        listen => listen,
+    };
+    match ask(listen) {
         Ok(status) if status.starts_with("HTTP/1.1 200 ") => ExitCode::SUCCESS,
         Ok(status) => fail(&format!("not ready: {status}")),
-        Err(error) => fail(&format!("{} not reachable: {error}", settings.server.listen)),
+        Err(error) => fail(&format!("{listen} not reachable: {error}")),
     }
 }
 

@@ -21,14 +21,18 @@
 //! The way of an event from socket to socket: `sockets::dispatch` (in order), `rules::event` (may it?), then
 //! `roomcast_adapter`: `adapter` (to Redis and to the local clients) and, on the other nodes, `routes` and `inbound`.
 
-pub mod codes;
 pub mod config;
 pub mod docs;
+mod endpoint;
 mod gateway;
 mod http;
+mod library;
 mod metrics;
 pub mod rules;
 pub mod sockets;
+
+pub use roomcast_codes as codes;
+pub use roomcast_edge::{DrainReport, Tls};
 
 pub use gateway::{Gateway, GatewayBuilder, GatewayError, Listening};
 pub use http::VERSION;

@@ -7,11 +7,12 @@ mod logging;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser;
 use cli::{Cli, Command, ConfigCommand, ConfigFile};
-use roomcast::Gateway;
 use roomcast::config::{self, Origin, Settings};
+use roomcast::{Gateway, Tls};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Wrong usage or configuration; nothing was bound (`EX_USAGE` of sysexits).
@@ -54,7 +55,12 @@ fn serve(settings: Settings) -> ExitCode {
         .enable_all()
         .build()
         .map_err(anyhow::Error::from)
-        .and_then(|runtime| runtime.block_on(run(settings)));
+        .and_then(|runtime| {
+            let result = runtime.block_on(run(settings));
+            // A name that is being looked up must not hold the process.
+            runtime.shutdown_background();
+            result
+        });
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -64,15 +70,48 @@ fn serve(settings: Settings) -> ExitCode {
     }
 }
 
+/// Runs until the first signal, and then until all clients were let go or a second one comes.
 async fn run(settings: Settings) -> anyhow::Result<()> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let stop = async move {
+    let mut asked = async move || {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
     };
-    Gateway::builder(settings).build()?.bind()?.serve(stop).await;
+    let listening = Gateway::builder(settings).build()?.bind()?;
+    reload_on_hangup(listening.tls())?;
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let signals = async move {
+        asked().await;
+        drop(stop);
+        asked().await;
+    };
+    tokio::select! {
+        _ = listening.serve(async { drop(stopped.await) }) => {}
+        () = signals => tracing::warn!("stopped by a second signal; clients were not let go in order"),
+    }
+    Ok(())
+}
+
+/// Also without a certificate: the signal would end the process.
+fn reload_on_hangup(tls: Option<Arc<Tls>>) -> anyhow::Result<()> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            let Some(tls) = tls.clone() else {
+                tracing::info!("there is no certificate to be read anew");
+                continue;
+            };
+            match tokio::task::spawn_blocking(move || tls.reload()).await {
+                Ok(Ok(())) => tracing::info!("certificate read anew"),
+                Ok(Err(error)) => {
+                    tracing::error!(%error, "the new certificate cannot be used; the old one stays");
+                }
+                Err(error) => tracing::error!(%error, "the certificate could not be read"),
+            }
+        }
+    });
     Ok(())
 }
 

@@ -4,6 +4,7 @@
 mod values;
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -18,6 +19,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use socketioxide::SocketIo;
 use socketioxide::extract::{AckSender, Data, SocketRef, TryData};
+use socketioxide::handler::ConnectHandler;
 use socketioxide_core::Str;
 use socketioxide_core::packet::Packet;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -98,7 +100,7 @@ async fn main() -> anyhow::Result<()> {
     let io = Arc::new(io);
     bus.attach(&io);
     for namespace in ["/", "/custom"] {
-        io.ns(namespace, connected);
+        io.ns(namespace, (async || {}).with(arriving));
     }
     let app = axum::Router::<()>::new().layer(layer).layer(from_fn(with_address));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
@@ -161,10 +163,12 @@ async fn with_address(
     next.run(request).await
 }
 
-async fn connected(socket: SocketRef<Adapter>, TryData(auth): TryData<Value>) {
+/// What a client may count on when it is told that it is connected.
+async fn arriving(socket: SocketRef<Adapter>, TryData(auth): TryData<Value>) -> Result<(), Infallible> {
     socket.join(socket.id);
     socket.extensions.insert(Profile::new(auth.unwrap_or_default()));
     socket.on("echo", async |Data::<Value>(data), ack: AckSender<Adapter>| _ = ack.send(&data));
+    Ok(())
 }
 
 fn say(line: &Value) {

@@ -3,6 +3,7 @@
 //! [`dialer`] knows the servers and connects to them, [`publisher`] takes messages from the outbox, [`subscriber`] keeps
 //! the connections that listen, [`registry`] tells the others that this node lives.
 
+mod agreement;
 mod census;
 mod dialer;
 mod explain;
@@ -99,6 +100,12 @@ impl Redis {
     pub(crate) async fn count(&self, channels: &[String]) -> Option<Vec<u64>> {
         // Boxed: the future of a command to several servers is large, and asked for rarely.
         Box::pin(census::count(&self.shared.dialer, self.shared.sharded, channels)).await.ok()
+    }
+
+    /// What the cluster has agreed on; `None` if Redis cannot be asked.
+    pub(crate) async fn agree(&self, name: &str, proposal: &str, lifetime: Duration) -> Option<String> {
+        let agreed = Box::pin(agreement::agree(&self.shared, name, proposal, lifetime)).await;
+        agreed.inspect_err(|error| tracing::debug!(%error, name, "the cluster cannot be asked")).ok()
     }
 
     /// Takes the node out of the registry and ends its connections.

@@ -1,15 +1,18 @@
 //! Three servers of plain socketioxide with this adapter, in this process, and a client at each.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use roomcast_adapter::{
-    Adapter, Bus, BusState, Dropped, Hub, Mode, Namespace, Operator, Profile, RedisSettings, SubscriptionMode,
+    Adapter, Bus, BusState, Dropped, Hub, Mode, Namespace, Operator, Profile, RedisSettings,
+    SubscriptionMode, own_room,
 };
 use serde_json::{Value, json};
 use socketioxide::SocketIo;
 use socketioxide::extract::{SocketRef, TryData};
+use socketioxide::handler::ConnectHandler;
 use tokio::task::AbortHandle;
 
 use crate::client::Client;
@@ -53,7 +56,7 @@ impl Server {
         let io = Arc::new(io);
         bus.attach(&io);
         for namespace in ["/", "/custom"] {
-            io.ns(namespace, connected);
+            io.ns(namespace, (async || {}).with(arriving));
         }
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -101,9 +104,9 @@ impl Server {
     }
 }
 
-async fn connected(socket: SocketRef<Adapter>, TryData(auth): TryData<Value>) {
-    socket.join(socket.id);
+async fn arriving(socket: SocketRef<Adapter>, TryData(auth): TryData<Value>) -> Result<(), Infallible> {
     socket.extensions.insert(Profile::new(auth.unwrap_or_default()));
+    own_room(socket).await
 }
 
 pub struct Cluster {

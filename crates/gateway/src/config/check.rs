@@ -99,12 +99,11 @@ impl Checker {
                     "object" => "object (table)",
                     other => other,
                 };
-                self.report(
-                    key,
-                    layer,
-                    format!("must be {article} {wanted}, not {}", describe(&other, key)),
-                    None,
-                );
+                let is_variable = matches!(layer, Layer::Environment(_));
+                let hint =
+                    (wanted == "array" && is_variable).then(|| r#"as in a file: ["a", "b"]"#.to_owned());
+                let message = format!("must be {article} {wanted}, not {}", describe(&other, key));
+                self.report(key, layer, message, hint);
                 None
             }
         }
@@ -216,8 +215,10 @@ fn stand_in(schema: &Json, path: &str) -> Json {
 
 fn describe(value: &ValueKind, key: &str) -> String {
     match value {
-        // It may be the URL, with a password, in the wrong place.
-        ValueKind::String(_) if key.starts_with("redis") => "a text".into(),
+        // It may be the URL, with a password, in the wrong place, or a key.
+        ValueKind::String(_) if key.starts_with("redis") || key.starts_with("server.session_keys") => {
+            "a text".into()
+        }
         ValueKind::Nil => "nothing".into(),
         ValueKind::Boolean(value) => format!("`{value}`"),
         ValueKind::I64(value) => format!("`{value}`"),

@@ -10,6 +10,7 @@ use super::settings::Settings;
 pub fn masked_toml(settings: &Settings) -> String {
     let mut settings = settings.clone();
     settings.redis.url = mask_url(&settings.redis.url);
+    settings.server.session_keys.fill("***".into());
     toml::to_string(&settings).expect("settings always have a TOML form")
 }
 
@@ -39,6 +40,7 @@ mod tests {
         assert_eq!(mask_url("redis://host:6379"), "redis://host:6379");
         let mut settings = Settings::default();
         settings.redis.url = "redis://:secret@host".into();
+        settings.server.session_keys = vec!["secret".repeat(10)];
         assert!(!masked_toml(&settings).contains("secret"));
     }
 }

@@ -21,8 +21,8 @@ pub use problem::{Problem, Problems};
 pub use reference::reference;
 pub use sample::sample;
 pub use settings::{
-    EventSettings, LogFormat, LogSettings, NamespaceSettings, NodeSettings, Publish, RedisMode,
-    RedisSettings, ServerSettings, Settings, SocketIoSettings, Subscriptions, To,
+    EventSettings, InternalSettings, LogFormat, LogSettings, NamespaceSettings, NodeSettings, Publish,
+    RedisMode, RedisSettings, ServerSettings, Settings, SocketIoSettings, Subscriptions, To, TransportName,
 };
 
 #[cfg(test)]

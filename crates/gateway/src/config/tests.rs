@@ -225,3 +225,67 @@ fn limits_that_cannot_work_together_are_found() {
     let unreadable = Origin { unreadable: vec!["ROOMCAST__REDIS__URL".into()], ..Origin::default() };
     assert_eq!(load(&unreadable).unwrap_err().0[0].source, "ROOMCAST__REDIS__URL");
 }
+
+#[test]
+fn the_keys_of_redis_must_fit_each_other() {
+    let problems = from_env(&[
+        ("ROOMCAST__REDIS__URL", "redis://host"),
+        ("ROOMCAST__REDIS__HEARTBEAT_INTERVAL_MS", "3000"),
+        ("ROOMCAST__REDIS__NODE_TTL_MS", "6000"),
+        ("ROOMCAST__REDIS__TLS_CERT_FILE", "/nowhere/cert.pem"),
+    ])
+    .unwrap_err();
+    let wanted = ["redis.node_ttl_ms", "redis.tls_ca_file", "redis.tls_cert_file", "redis.tls_cert_file"];
+    assert_eq!(keys(&problems), wanted);
+    let all = problems.to_string();
+    for part in
+        ["more than twice", "no meaning without TLS", "together with redis.tls_key_file", "cannot be read"]
+    {
+        assert!(all.contains(part), "{part:?} is not in {all}");
+    }
+}
+
+#[test]
+fn the_keys_of_redis_may_fit_each_other() {
+    let ca = Toml::new("ca", "");
+    let ca = ca.0.to_str().unwrap();
+    from_env(&[("ROOMCAST__REDIS__URL", "rediss://host"), ("ROOMCAST__REDIS__TLS_CA_FILE", ca)]).unwrap();
+}
+
+#[test]
+fn what_concerns_the_edge_is_checked() {
+    let problems = from_env(&[
+        ("ROOMCAST__NODE__TAG", "node1"),
+        ("ROOMCAST__SERVER__ORIGINS", r#"["https://ok.example", "https://app.example/"]"#),
+        ("ROOMCAST__SERVER__TRUSTED_PROXIES", r#"["10.0.0.0/8", "balancer"]"#),
+        ("ROOMCAST__SERVER__SESSION_KEYS", r#"["hunter2"]"#),
+        ("ROOMCAST__SERVER__TLS_CERT_FILE", "/nowhere/cert.pem"),
+        ("ROOMCAST__SERVER__MAX_HEADER_BYTES", "1000"),
+        ("ROOMCAST__SERVER__DRAIN_SLICE", "0"),
+        ("ROOMCAST__INTERNAL__LISTEN", "127.0.0.1:3000"),
+        ("ROOMCAST__INTERNAL__ADVERTISE", "gateway-1"),
+        ("ROOMCAST__SOCKETIO__TRANSPORTS", "[]"),
+        ("ROOMCAST__SOCKETIO__HANDSHAKE_HEADERS", r#"["user agent"]"#),
+        ("ROOMCAST__SOCKETIO__PATH", "/socket.io/"),
+    ])
+    .unwrap_err();
+    let wanted = [
+        "internal.advertise",
+        "internal.listen",
+        "node.tag",
+        "server.drain_slice",
+        "server.max_header_bytes",
+        "server.max_query_bytes",
+        "server.origins[1]",
+        "server.session_keys",
+        "server.tls_cert_file",
+        "server.trusted_proxies[1]",
+        "socketio.handshake_headers[0]",
+        "socketio.path",
+        "socketio.transports",
+    ];
+    assert_eq!(keys(&problems), wanted, "{problems}");
+    assert!(!problems.to_string().contains("hunter2"));
+    let alone = from_env(&[("ROOMCAST__SERVER__PROXY_PROTOCOL", "true")]).unwrap_err();
+    assert_eq!(keys(&alone), ["server.proxy_protocol"]);
+}

@@ -1,7 +1,8 @@
 //! Values that have the right type, but make no sense.
 
+mod edge;
+
 use std::collections::{BTreeMap, HashMap};
-use std::net::SocketAddr;
 
 use roomcast_adapter::BusError;
 use tracing_subscriber::EnvFilter;
@@ -54,6 +55,7 @@ impl Report<'_> {
 pub(super) fn validate(settings: &Settings, sources: &BTreeMap<String, String>, problems: &mut Vec<Problem>) {
     let mut report = Report { sources, problems };
     node(settings, &mut report);
+    edge::validate(settings, &mut report);
     limits(settings, &mut report);
     redis(settings, &mut report);
     namespaces(settings, &mut report);
@@ -67,22 +69,6 @@ fn node(settings: &Settings, report: &mut Report<'_>) {
             "node.name",
             format!("`{name}` is no node name"),
             "1 to 32 of a-z, 0-9 and -, such as `node-1`",
-        );
-    }
-    let listen = &settings.server.listen;
-    if listen.parse::<SocketAddr>().is_err() {
-        report.add(
-            "server.listen",
-            format!("`{listen}` is no address"),
-            "an IP address and a port, such as `127.0.0.1:3000`, `0.0.0.0:3000` or `[::]:3000`",
-        );
-    }
-    let path = &settings.socketio.path;
-    if !path.starts_with('/') || path.len() < 2 || path.ends_with('/') {
-        report.add(
-            "socketio.path",
-            format!("`{path}` is no path"),
-            "begins with `/` and does not end with it",
         );
     }
     let level = &settings.log.level;
@@ -99,11 +85,24 @@ fn node(settings: &Settings, report: &mut Report<'_>) {
 }
 
 fn limits(settings: &Settings, report: &mut Report<'_>) {
-    let (server, socketio, redis) = (&settings.server, &settings.socketio, &settings.redis);
+    let (server, internal) = (&settings.server, &settings.internal);
+    let (socketio, redis) = (&settings.socketio, &settings.redis);
     for (key, value) in [
         ("server.max_connections", server.max_connections as u64),
         ("server.max_sessions", server.max_sessions as u64),
+        ("server.max_handshakes_per_second", server.max_handshakes_per_second.into()),
         ("server.header_timeout_ms", server.header_timeout_ms),
+        ("server.max_headers", server.max_headers as u64),
+        ("server.max_query_bytes", server.max_query_bytes as u64),
+        ("server.body_timeout_ms", server.body_timeout_ms),
+        ("server.write_stall_ms", server.write_stall_ms),
+        ("server.tcp_timeout_ms", server.tcp_timeout_ms),
+        ("server.close_grace_ms", server.close_grace_ms),
+        ("server.drain_slice", server.drain_slice as u64),
+        ("internal.max_forwarded", internal.max_forwarded as u64),
+        ("internal.connect_timeout_ms", internal.connect_timeout_ms),
+        ("socketio.max_packets_per_payload", socketio.max_packets_per_payload as u64),
+        ("socketio.max_namespaces", socketio.max_namespaces.into()),
         ("socketio.ping_interval_ms", socketio.ping_interval_ms),
         ("socketio.ping_timeout_ms", socketio.ping_timeout_ms),
         ("socketio.upgrade_timeout_ms", socketio.upgrade_timeout_ms),
@@ -159,6 +158,17 @@ fn redis(settings: &Settings, report: &mut Report<'_>) {
     let has_tls_files = !redis.tls_ca_file.is_empty() || !redis.tls_cert_file.is_empty();
     if has_tls_files && !redis.url.starts_with("rediss") {
         report.add("redis.tls_ca_file", "has no meaning without TLS", "begin redis.url with rediss");
+    }
+    for (key, file) in [
+        ("redis.tls_ca_file", &redis.tls_ca_file),
+        ("redis.tls_cert_file", &redis.tls_cert_file),
+        ("redis.tls_key_file", &redis.tls_key_file),
+    ] {
+        if !file.is_empty()
+            && let Err(error) = std::fs::File::open(file)
+        {
+            report.add(key, format!("cannot be read: {error}"), "a PEM file that this process may read");
+        }
     }
     if redis.prefix.is_empty() {
         report.add(

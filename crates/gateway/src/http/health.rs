@@ -1,7 +1,7 @@
 //! Is it alive, is it ready, what is it?
 
 use std::sync::Arc;
-use std::time::UNIX_EPOCH;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::Json;
 use axum::extract::State;
@@ -19,9 +19,14 @@ pub(super) async fn live() -> Json<Value> {
 /// Whether clients should be sent here. A node that has lost Redis goes on serving those it has and may take more
 /// (`degraded`, 200): all nodes lose Redis at once, and a cluster without any ready node would be a total failure.
 /// One that has never reached it stays out (`starting`, 503).
+/// One that is about to stop takes nobody any more (`draining`, 503).
 pub(super) async fn ready(State(shared): State<Arc<Shared>>) -> (StatusCode, Json<Value>) {
+    if let Some(since) = shared.edge.draining_since() {
+        let reason = "the node is about to stop";
+        let body = json!({"status": "draining", "since": seconds(since), "reason": reason});
+        return (StatusCode::SERVICE_UNAVAILABLE, Json(body));
+    }
     let status = shared.bus.status().borrow().clone();
-    let since = status.since.duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
     let (code, word, reason) = match status.state {
         BusState::Memory | BusState::Connected => (StatusCode::OK, "ready", None),
         BusState::Connecting => {
@@ -30,12 +35,16 @@ pub(super) async fn ready(State(shared): State<Arc<Shared>>) -> (StatusCode, Jso
         BusState::Lost => (StatusCode::OK, "degraded", Some("redis is away")),
         _ => (StatusCode::OK, "degraded", Some("the bus is impaired")),
     };
-    let mut body = json!({"status": word, "since": since});
+    let mut body = json!({"status": word, "since": seconds(status.since)});
     if let Some(reason) = reason {
         let detail = status.reason.map_or_else(|| reason.to_owned(), |detail| format!("{reason}: {detail}"));
         body["reason"] = Value::String(detail);
     }
     (code, Json(body))
+}
+
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
 }
 
 pub(super) async fn version(State(shared): State<Arc<Shared>>) -> Json<Value> {

@@ -1,19 +1,23 @@
-//! What a node answers over plain HTTP: health, version, metrics, the demo page.
+//! What a node answers over plain HTTP: to clients the demo page and whether it is there, to operators also metrics and
+//! draining.
 
 mod demo;
 mod health;
 
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
-use axum::extract::{ConnectInfo, Request, State};
-use axum::http::header;
-use axum::middleware::Next;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use roomcast_adapter::{Bus, ClientAddress};
+use axum::routing::{any, get, post};
+use roomcast_adapter::Bus;
+use roomcast_edge::Edge;
+use tokio::sync::oneshot;
 
+use crate::config::Settings;
+use crate::endpoint::SocketIoEngine;
 use crate::metrics::Metrics;
 
 /// The version of this build.
@@ -25,30 +29,74 @@ pub(crate) const GIT_SHA: &str = env!("ROOMCAST_GIT_SHA");
 /// What the handlers need to know.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    pub(crate) node_name: String,
-    pub(crate) bus: Bus,
-    pub(crate) metrics: Metrics,
+    node_name: String,
+    bus: Bus,
+    metrics: Metrics,
+    edge: Edge<SocketIoEngine>,
+    /// Tells the node to drain and stop; taken by the first who asks.
+    stop: Mutex<Option<oneshot::Sender<()>>>,
 }
 
-pub(crate) fn router(shared: Arc<Shared>, with_demo: bool) -> Router {
-    let router = Router::new()
+impl Shared {
+    pub(crate) fn new(
+        settings: &Settings,
+        bus: &Bus,
+        metrics: Metrics,
+        edge: Edge<SocketIoEngine>,
+        stop: oneshot::Sender<()>,
+    ) -> Self {
+        Self {
+            node_name: settings.node.name.clone(),
+            bus: bus.clone(),
+            metrics,
+            edge,
+            stop: Mutex::new(Some(stop)),
+        }
+    }
+}
+
+/// What clients get, and what operators and other nodes get.
+pub(crate) fn routers(shared: &Arc<Shared>, settings: &Settings) -> (Router, Router) {
+    let path = &settings.socketio.path;
+    let health = Router::new()
         .route("/live", get(health::live))
         .route("/ready", get(health::ready))
-        .route("/version", get(health::version))
+        .route("/version", get(health::version));
+    let public = health
+        .clone()
+        .with_state(Arc::clone(shared))
+        .route_service(path, shared.edge.clone())
+        .route_service(&format!("{path}/"), shared.edge.clone());
+    let public = if settings.server.demo { public.merge(demo::router()) } else { public };
+    let internal = health
         .route("/metrics", get(metrics))
-        .with_state(shared);
-    if with_demo { router.merge(demo::router()) } else { router }
-}
-
-/// Middleware that tells the adapter a client's address, for the handshakes that other servers may ask for.
-pub(crate) async fn client_address(mut request: Request, next: Next) -> Response {
-    if let Some(ConnectInfo(address)) = request.extensions().get::<ConnectInfo<SocketAddr>>().copied() {
-        request.extensions_mut().insert(ClientAddress(address));
-    }
-    next.run(request).await
+        .route("/drain", post(drain))
+        .route(path, any(forwarded))
+        .route(&format!("{path}/"), any(forwarded))
+        .with_state(Arc::clone(shared));
+    (public, internal)
 }
 
 async fn metrics(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, kind)], shared.metrics.text())
+}
+
+/// Begins to drain; `/metrics` tells how far it is, and when it is done the process ends.
+///
+/// Pages are refused: a browser of somebody who can reach this listener would send it for any page.
+async fn drain(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> (StatusCode, &'static str) {
+    if headers.contains_key(header::ORIGIN) || headers.contains_key("sec-fetch-site") {
+        return (StatusCode::FORBIDDEN, "not for pages\n");
+    }
+    let stop = shared.stop.lock().unwrap_or_else(PoisonError::into_inner).take();
+    match stop.map(|stop| stop.send(())) {
+        Some(Ok(())) => (StatusCode::ACCEPTED, "draining\n"),
+        Some(Err(())) | None => (StatusCode::CONFLICT, "draining already\n"),
+    }
+}
+
+/// A request of a client that came to another node.
+async fn forwarded(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Response {
+    shared.edge.handle_forwarded(request).await
 }

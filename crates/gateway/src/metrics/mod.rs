@@ -2,22 +2,25 @@
 //! Label values come from the configuration or from enums, never from clients.
 
 mod bus;
+mod edge;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
-use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
-use prometheus_client::metrics::counter::{ConstCounter, Counter};
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 use roomcast_adapter::Bus;
-use roomcast_edge::Stats;
+use roomcast_edge::{Stats, Transport};
 
 use crate::codes::{Code, Where};
 use bus::BusCollector;
 pub(crate) use bus::BusMetrics;
+use edge::EdgeCollector;
 
 type Labels = Vec<(&'static str, String)>;
 
@@ -28,6 +31,7 @@ pub(crate) struct Metrics {
     sockets: Family<Labels, Gauge>,
     events: Family<Labels, Counter>,
     refusals: Family<Labels, Counter>,
+    handshakes: Family<Labels, Histogram, fn() -> Histogram>,
 }
 
 /// The metrics of one namespace, looked up once.
@@ -44,6 +48,13 @@ impl Metrics {
     pub(crate) fn new(bus: &Bus, traffic: &BusMetrics, edge: &Stats) -> Self {
         let mut registry = Registry::with_prefix("roomcast");
         let (sockets, events, refusals) = (Family::default(), Family::default(), Family::default());
+        let handshakes = Family::new_with_constructor(histogram as fn() -> Histogram);
+        registry.register_with_unit(
+            "handshake",
+            "Time from the head of a request that opens a session to its answer, by transport",
+            Unit::Seconds,
+            handshakes.clone(),
+        );
         registry.register("sockets", "Sockets connected to a namespace of this node", sockets.clone());
         registry.register("events", "Events of clients that a rule accepted", events.clone());
         registry.register(
@@ -54,7 +65,7 @@ impl Metrics {
         traffic.register(&mut registry);
         registry.register_collector(Box::new(BusCollector(bus.clone())));
         registry.register_collector(Box::new(EdgeCollector(edge.clone())));
-        Self { registry: Arc::new(registry), sockets, events, refusals }
+        Self { registry: Arc::new(registry), sockets, events, refusals, handshakes }
     }
 
     pub(crate) fn namespace(&self, path: &str) -> NamespaceMetrics {
@@ -62,10 +73,10 @@ impl Metrics {
         let refusal = |code: &Code| {
             let labels = vec![label(), ("code", code.as_str().to_owned())];
             // Codes of other places have no counter of a namespace: one that is not registered stands in.
-            if code.place() == Where::Http {
-                Counter::default()
-            } else {
+            if matches!(code.place(), Where::Ack | Where::Connect) {
                 self.refusals.get_or_create_owned(&labels)
+            } else {
+                Counter::default()
             }
         };
         NamespaceMetrics {
@@ -74,6 +85,11 @@ impl Metrics {
             events: self.events.clone(),
             refusals: Code::ALL.iter().map(refusal).collect(),
         }
+    }
+
+    pub(crate) fn handshake(&self, transport: Transport, took: Duration) {
+        let labels = vec![("transport", transport.as_str().to_owned())];
+        self.handshakes.get_or_create_owned(&labels).observe(took.as_secs_f64());
     }
 
     /// The text that Prometheus reads.
@@ -98,9 +114,10 @@ impl NamespaceMetrics {
     }
 }
 
-/// Reads the accept loop's numbers when Prometheus asks.
-#[derive(Debug)]
-struct EdgeCollector(Stats);
+/// From 100 µs to 3 s.
+fn histogram() -> Histogram {
+    Histogram::new(exponential_buckets(0.0001, 2.0, 16))
+}
 
 /// One line of a collector: a metric without labels.
 fn plain(
@@ -111,23 +128,4 @@ fn plain(
     metric: &impl EncodeMetric,
 ) -> fmt::Result {
     metric.encode(encoder.encode_descriptor(name, help, unit, metric.metric_type())?)
-}
-
-impl Collector for EdgeCollector {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let now = self.0.snapshot();
-        plain(&mut encoder, "connections", "Open TCP connections", None, &ConstGauge::new(now.open))?;
-        let sessions = ConstGauge::new(now.sessions);
-        plain(&mut encoder, "sessions", "Open Engine.IO sessions, over any transport", None, &sessions)?;
-        let accepted = ConstCounter::new(now.accepted);
-        plain(&mut encoder, "connections_accepted", "TCP connections accepted", None, &accepted)?;
-        let counter = ConstCounter::new(now.refused);
-        let mut refused = encoder.encode_descriptor(
-            "connections_refused",
-            "TCP connections and sessions refused, by code (see codes.md)",
-            None,
-            counter.metric_type(),
-        )?;
-        counter.encode(refused.encode_family(&[("code", Code::ServerFull.as_str())])?)
-    }
 }

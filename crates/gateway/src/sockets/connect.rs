@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use roomcast_adapter::{Adapter, Bus, Profile};
+use roomcast_edge::ConnectionHandle;
 use serde_json::Value as Json;
 use socketioxide::handler::ConnectHandler;
 use socketioxide::socket::Socket as Inner;
@@ -31,6 +32,8 @@ pub(crate) struct Entry {
     pub(crate) event_queue: usize,
     /// Longest time for admitting a client, and for saying goodbye to one.
     pub(crate) handler_timeout: Duration,
+    /// Most namespaces that one session may be in.
+    pub(crate) max_namespaces: u32,
 }
 
 impl fmt::Debug for Entry {
@@ -65,6 +68,9 @@ impl ConnectHandler<Adapter, Ours> for Connect {
         if !socket.core.membership.connect() {
             return;
         }
+        if let Some(connection) = inner.req_parts().extensions.get::<ConnectionHandle>() {
+            connection.connected();
+        }
         self.0.metrics.sockets.inc();
         // Checked when the client was admitted.
         let auth = parse_auth(auth.as_ref()).unwrap_or_default();
@@ -79,6 +85,22 @@ impl Connect {
     async fn admit(&self, inner: &Arc<Inner<Adapter>>, auth: Option<&Value>) -> Result<(), Refused> {
         let entry = &self.0;
         let auth = parse_auth(auth).ok_or_else(|| Refused("auth must be an object".into()))?;
+        let connection = inner.req_parts().extensions.get::<ConnectionHandle>();
+        if connection.is_some_and(|connection| !connection.enter_namespace(entry.max_namespaces)) {
+            entry.metrics.refused(Code::TooManyNamespaces);
+            return Err(Refused("too many namespaces".into()));
+        }
+        let result = self.admit_to(inner, auth).await;
+        if result.is_err()
+            && let Some(connection) = connection
+        {
+            connection.leave_namespace();
+        }
+        result
+    }
+
+    async fn admit_to(&self, inner: &Arc<Inner<Adapter>>, auth: Json) -> Result<(), Refused> {
+        let entry = &self.0;
         let adapter = entry.bus.adapter(&entry.path).ok_or_else(|| Refused("namespace is closing".into()))?;
         let socket = Socket::new(inner, adapter, Arc::clone(entry));
         socket.join(&socket.id()).map_err(|error| Refused(error.to_string()))?;

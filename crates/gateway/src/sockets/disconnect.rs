@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use roomcast_adapter::Adapter;
+use roomcast_edge::ConnectionHandle;
 use socketioxide::handler::DisconnectHandler;
 use socketioxide::socket::{DisconnectReason, Socket as Inner};
 use tracing::error;
 
 use super::dispatch::Ours;
 use super::socket::Socket;
+use crate::codes::Code;
 
 /// The disconnect handler of every socket. socketioxide's own removes the socket only after the closure has ended
 /// well; here it is removed whatever happens.
@@ -24,6 +26,7 @@ impl DisconnectHandler<Adapter, Ours> for Gone {
         reason: DisconnectReason,
         defer: fn(Arc<Inner<Adapter>>),
     ) {
+        note(&inner, &reason);
         let removal = Removal { inner: Some(inner), defer, socket: self.0.clone() };
         let core = &self.0.core;
         core.dispatch.close();
@@ -60,6 +63,22 @@ impl DisconnectHandler<Adapter, Ours> for Gone {
             Err(_) => panicked(&socket),
         }
     }
+}
+
+/// Tells the session why it ended, if it is that, and if nobody has told it before.
+fn note(inner: &Inner<Adapter>, reason: &DisconnectReason) {
+    let Some(connection) = inner.req_parts().extensions.get::<ConnectionHandle>() else { return };
+    connection.leave_namespace();
+    connection.note(match reason {
+        DisconnectReason::TransportClose => Code::ClientClosed,
+        DisconnectReason::TransportError => Code::ConnectionLost,
+        DisconnectReason::MultipleHttpPollingError => Code::ConcurrentPoll,
+        DisconnectReason::PacketParsingError => Code::BadPacket,
+        DisconnectReason::HeartbeatTimeout => Code::PingTimeout,
+        DisconnectReason::ClosingServer => Code::ServerClosed,
+        // The connection stays.
+        _ => return,
+    });
 }
 
 fn panicked(socket: &Socket) {

@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use roomcast_adapter::{Adapter, EmitError};
+use roomcast_edge::ConnectionHandle;
 use serde_json::json;
 use socketioxide::TransportType;
 use socketioxide_core::Sid;
@@ -173,6 +174,16 @@ impl Socket {
     pub fn disconnect(&self) -> Result<(), SocketGone> {
         let socket = self.core.inner.upgrade().ok_or(SocketGone)?;
         socket.disconnect().map_err(|_| SocketGone)
+    }
+
+    /// Closes the client's connection, so from all namespaces: what is queued goes out first, the client sees `transport
+    /// close` and comes back by itself. Without effect if it has gone already.
+    pub fn close(&self) {
+        if let Some(socket) = self.core.inner.upgrade()
+            && let Some(connection) = socket.req_parts().extensions.get::<ConnectionHandle>()
+        {
+            connection.close(Code::ServerClosed);
+        }
     }
 
     pub(super) fn send_packet(&self, packet: Packet) -> Result<(), SocketGone> {

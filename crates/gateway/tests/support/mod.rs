@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 use futures_util::{SinkExt, StreamExt};
 use roomcast::config::Settings;
 use roomcast::sockets::{Emitter, Namespace};
-use roomcast::{Gateway, GatewayBuilder};
+use roomcast::{DrainReport, Gateway, GatewayBuilder};
 use roomcast_adapter::Bus;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
@@ -23,14 +24,17 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// A running node; it stops when dropped.
 pub struct Node {
     pub address: SocketAddr,
+    pub internal: SocketAddr,
     pub bus: Bus,
     pub emitter: Emitter,
-    _stop: oneshot::Sender<()>,
+    stop: oneshot::Sender<()>,
+    serving: JoinHandle<DrainReport>,
 }
 
 pub fn settings() -> Settings {
     let mut settings = Settings::default();
     settings.server.listen = "127.0.0.1:0".into();
+    settings.internal.listen = "127.0.0.1:0".into();
     settings
 }
 
@@ -38,11 +42,17 @@ impl Node {
     pub fn start(settings: Settings, namespaces: Vec<Namespace>) -> Self {
         let builder = namespaces.into_iter().fold(Gateway::builder(settings), GatewayBuilder::namespace);
         let listening = builder.build().unwrap().bind().unwrap();
-        let address = listening.address();
+        let (address, internal) = (listening.address(), listening.internal_address().unwrap());
         let (bus, emitter) = (listening.gateway().bus().clone(), listening.gateway().emitter());
         let (stop, stopped) = oneshot::channel();
-        tokio::spawn(listening.serve(async { drop(stopped.await) }));
-        Self { address, bus, emitter, _stop: stop }
+        let serving = tokio::spawn(listening.serve(async { drop(stopped.await) }));
+        Self { address, internal, bus, emitter, stop, serving }
+    }
+
+    /// Tells the node to stop; the report comes when it has.
+    pub fn stop(self) -> JoinHandle<DrainReport> {
+        drop(self.stop);
+        self.serving
     }
 
     /// Members of a room, leaked ones included.
@@ -51,21 +61,37 @@ impl Node {
     }
 
     pub async fn get(&self, path: &str) -> (u16, String) {
-        let mut stream = TcpStream::connect(self.address).await.unwrap();
-        let request = format!("GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+        get(self.address, path).await
+    }
+
+    /// What operators see.
+    pub async fn get_internal(&self, path: &str) -> (u16, String) {
+        get(self.internal, path).await
     }
 
     /// The value of one line of `/metrics`.
     pub async fn metric(&self, line: &str) -> u64 {
-        let (_, text) = self.get("/metrics").await;
+        let (_, text) = self.get_internal("/metrics").await;
         let value = text.lines().find_map(|candidate| candidate.strip_prefix(line)?.strip_prefix(' '));
         value.unwrap_or_else(|| panic!("no metric {line} in\n{text}")).parse().unwrap()
     }
+}
+
+pub async fn get(address: SocketAddr, path: &str) -> (u16, String) {
+    request(address, "GET", path, "").await
+}
+
+pub async fn request(address: SocketAddr, method: &str, path: &str, body: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let length = body.len();
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
 }
 
 /// Waits until a condition holds.
@@ -162,6 +188,25 @@ impl Client {
     pub async fn close(mut self) {
         self.send("1").await;
         let _ = self.socket.close(None).await;
+    }
+
+    /// The next packet that begins so.
+    pub async fn raw(&mut self, start: &str) -> String {
+        self.packet(|packet| packet.starts_with(start)).await
+    }
+
+    /// Reads until the server has closed the connection in order.
+    pub async fn closed(mut self) {
+        let end = async {
+            loop {
+                match self.socket.next().await {
+                    Some(Ok(Message::Close(_))) => return,
+                    Some(Ok(_)) => {}
+                    other => panic!("the connection was not closed in order: {other:?}"),
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, end).await.expect("the connection stayed");
     }
 
     async fn packet(&mut self, wanted: impl Fn(&str) -> bool) -> String {

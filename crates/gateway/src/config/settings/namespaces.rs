@@ -1,0 +1,133 @@
+//! What clients may do, namespace by namespace.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// `[[namespaces]]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NamespaceSettings {
+    /// Path of the namespace; starts with `/`. Namespaces hear nothing of each other.
+    pub path: String,
+    /// Rooms that clients may join: names, or beginnings followed by `*` such as `room:*`.
+    #[serde(default)]
+    pub rooms: Vec<String>,
+    /// Most rooms one socket may be in. Joining more is refused (`too_many_rooms`).
+    #[serde(default = "default_max_rooms")]
+    pub max_rooms_per_socket: usize,
+    /// The events that clients may send, besides the built-in `join`, `leave` and `whoami`.
+    #[serde(default)]
+    pub events: Vec<EventSettings>,
+}
+
+/// `[[namespaces.events]]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EventSettings {
+    /// Name of the event.
+    pub name: String,
+    /// Who gets it. `room`: the other members of the room that is its first argument. `namespace`: everybody else in
+    /// the namespace.
+    #[serde(default = "default_to")]
+    pub to: To,
+    /// Who may send it. `members`: who has joined the room. `anyone`: every client, to any room that `rooms` allows.
+    /// `server`: no client, only other servers and emitters.
+    #[serde(default = "default_publish")]
+    pub publish: Publish,
+    /// A receiver that is not ready loses it instead of queueing it: only the latest counts.
+    #[serde(default)]
+    pub volatile: bool,
+    /// Binary arguments are allowed.
+    #[serde(default)]
+    pub binary: bool,
+    /// Largest size of the event, in bytes: its JSON text and its binary values.
+    #[serde(default = "default_event_bytes")]
+    pub max_payload_bytes: usize,
+}
+
+/// Who gets an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+#[allow(missing_docs, reason = "the field that uses it says what they mean, in one place for all values")]
+pub enum To {
+    Room,
+    Namespace,
+}
+
+/// Who may send an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+#[allow(missing_docs, reason = "the field that uses it says what they mean, in one place for all values")]
+pub enum Publish {
+    Members,
+    Anyone,
+    Server,
+}
+
+fn default_max_rooms() -> usize {
+    100
+}
+fn default_to() -> To {
+    To::Room
+}
+fn default_publish() -> Publish {
+    Publish::Members
+}
+fn default_event_bytes() -> usize {
+    65_536
+}
+
+impl NamespaceSettings {
+    /// A namespace without rooms and events.
+    #[must_use]
+    pub fn new(path: impl Into<String>) -> Self {
+        Self { path: path.into(), rooms: vec![], max_rooms_per_socket: default_max_rooms(), events: vec![] }
+    }
+}
+
+impl EventSettings {
+    /// An event from members of a room to its other members.
+    #[must_use]
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            to: default_to(),
+            publish: default_publish(),
+            volatile: false,
+            binary: false,
+            max_payload_bytes: default_event_bytes(),
+        }
+    }
+}
+
+/// A lobby, a chat, and a place where only servers speak.
+pub(super) fn default_namespaces() -> Vec<NamespaceSettings> {
+    let strings = |items: &[&str]| items.iter().map(|item| (*item).to_owned()).collect();
+    vec![
+        NamespaceSettings {
+            events: vec![EventSettings { to: To::Namespace, ..EventSettings::new("message") }],
+            ..NamespaceSettings::new("/")
+        },
+        NamespaceSettings {
+            rooms: strings(&["paris", "lyon", "room:*"]),
+            events: vec![
+                EventSettings::new("message"),
+                EventSettings { volatile: true, ..EventSettings::new("typing") },
+                EventSettings { binary: true, max_payload_bytes: 700_000, ..EventSettings::new("file") },
+                // The demo page tells by it who is in a room.
+                EventSettings::new("here"),
+            ],
+            ..NamespaceSettings::new("/chat")
+        },
+        NamespaceSettings {
+            events: vec![EventSettings {
+                to: To::Namespace,
+                publish: Publish::Server,
+                ..EventSettings::new("announcement")
+            }],
+            ..NamespaceSettings::new("/public")
+        },
+    ]
+}
