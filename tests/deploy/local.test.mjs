@@ -2,12 +2,12 @@
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { once } from "node:events";
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { connect } from "../harness/client.mjs";
 import { until, within } from "../harness/deadline.mjs";
-import { alive, freePort, kill, Place } from "../harness/scripts.mjs";
+import { alive, freePort, kill, Place, REPOSITORY } from "../harness/scripts.mjs";
 
 /** A place that is cleared behind the test, whatever happens in it. */
 function placeFor(t) {
@@ -44,6 +44,13 @@ describe("deploy/local", () => {
       }
     }
     for (const pid of pids(status)) assert.ok(alive(pid), `${pid} runs`);
+    const dockerfile = readFileSync(join(REPOSITORY, "deploy/docker/Dockerfile"), "utf8");
+    const [, allocator] = dockerfile.match(/^ENV (GLIBC_TUNABLES=.+)$/m);
+    for (const { pid } of status.nodes) {
+      // glibc reads them in place, and some versions put zeros between
+      const environment = readFileSync(`/proc/${pid}/environ`, "utf8").replaceAll("\0", ":");
+      assert.ok(environment.includes(allocator), `as in the image: ${allocator}`);
+    }
     assert.equal(await answers(`${status.balancer}/live`), 200);
 
     const readable = await place.run("status");

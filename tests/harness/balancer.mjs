@@ -4,7 +4,9 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 
 const COOKIE = "test_node";
-const BALANCERS = ["by-sid", "roundrobin"];
+
+/** By the tag in the session id, or any node for any request. */
+export const BALANCERS = ["by-sid", "roundrobin"];
 
 /** `ROOMCAST_TEST_BALANCER=roundrobin`: requests of a session go anywhere, and the nodes must pass them on. */
 export const BALANCER = process.env.ROOMCAST_TEST_BALANCER ?? "by-sid";

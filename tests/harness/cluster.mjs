@@ -44,14 +44,14 @@ export class Cluster {
     }
   }
 
-  /** `env` is for the nodes; with `product` the balancer has the product's configuration as it is, and cannot be told. */
-  async #up({ nodes = 3, config, env = {}, product = false } = {}) {
+  /** `env` is for the nodes, `balancer` one of those of balancer.mjs; with `product` the balancer has the product's configuration as it is, and cannot be told. */
+  async #up({ nodes = 3, config, env = {}, product = false, balancer } = {}) {
     this.place = new Place();
     running.add(this);
     Object.assign(this.place.env, env);
     if (!product) {
       this.place.env.ROOMCAST_HAPROXY_CFG = join(this.place.dir, "haproxy.cfg");
-      writeFileSync(this.place.env.ROOMCAST_HAPROXY_CFG, haproxyForTests(join(REPOSITORY, "deploy/haproxy/haproxy.cfg")));
+      writeFileSync(this.place.env.ROOMCAST_HAPROXY_CFG, haproxyForTests(join(REPOSITORY, "deploy/haproxy/haproxy.cfg"), balancer));
     }
     const options = ["--nodes", String(nodes), "--port", String(await freePort()), "--detach"];
     if (config) options.push("--config", config);

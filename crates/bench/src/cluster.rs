@@ -155,8 +155,15 @@ fn redis(options: &ClusterOptions, address: SocketAddr, directory: &Path) -> Com
     command
 }
 
+/// How the allocator is set in `deploy/`, unless the caller says otherwise.
+const TUNABLES: &str =
+    "glibc.malloc.tcache_count=0:glibc.malloc.mmap_threshold=8192:glibc.malloc.trim_threshold=131072";
+
 fn gateway(program: &Path, config: &Path) -> Command {
     let mut command = Command::new(program);
+    if env::var_os("GLIBC_TUNABLES").is_none() {
+        command.env("GLIBC_TUNABLES", TUNABLES);
+    }
     command.args(["serve", "--config"]).arg(config);
     // Variables win over the file, and those of the caller are about something else.
     for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("ROOMCAST__")) {

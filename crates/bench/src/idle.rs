@@ -1,10 +1,13 @@
 //! Memory of websockets that are connected to a namespace and do nothing, in waves: all come, all go, and others come.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context;
 use futures_util::future::try_join_all;
 use serde::Serialize;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
@@ -68,6 +71,8 @@ pub(crate) async fn run(options: &IdleOptions) -> anyhow::Result<Report<'_, Idle
             }
             let rss_kib = settled(&meter).await?;
             clients.shutdown().await;
+            settled(&meter).await?;
+            ordinary_requests(node).await?;
             let rss_left_kib = settled(&meter).await?;
             let kib_each = rss_kib.saturating_sub(before) as f64 / f64::from(options.clients);
             print(&format!("wave {number} of {}: {kib_each:.1} KiB each", options.waves));
@@ -81,6 +86,17 @@ pub(crate) async fn run(options: &IdleOptions) -> anyhow::Result<Report<'_, Idle
     let kib_each = Verdict::at_most(TARGET_KIB, waves.first().map_or(f64::NAN, |wave| wave.kib_each));
     print(&format!("{:.1} KiB each, target {TARGET_KIB}: {}", kib_each.value, kib_each.word()));
     Ok(Report::new("idle", options, Figures { rss_before_kib, waves, kib_each }))
+}
+
+/// What a node that is in use gets all the time: tokio frees the registrations of closed connections sixteen at a time, so
+/// that the last ones of a wave wait for others.
+async fn ordinary_requests(node: SocketAddr) -> anyhow::Result<()> {
+    for _ in 0..64 {
+        let mut stream = TcpStream::connect(node).await?;
+        stream.write_all(b"GET /live HTTP/1.1\r\nhost: node\r\nconnection: close\r\n\r\n").await?;
+        stream.read_to_end(&mut Vec::new()).await?;
+    }
+    Ok(())
 }
 
 /// The node's memory, when it has stopped to change.

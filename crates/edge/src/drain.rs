@@ -11,6 +11,7 @@ use tracing::info;
 
 use crate::edge::Edge;
 use crate::engine::Engine;
+use crate::forward::Passing;
 use crate::session::Session;
 
 /// How to drain.
@@ -35,6 +36,10 @@ pub struct DrainReport {
     pub hard: usize,
     /// Of these, still there.
     pub left: usize,
+    /// Polls and websockets of other nodes' sessions that this node was passing on when the closing began.
+    pub passed_on: usize,
+    /// Of these, still there.
+    pub passed_on_left: usize,
     /// How long it took.
     pub took: Duration,
 }
@@ -45,8 +50,41 @@ const PACE: Duration = Duration::from_millis(250);
 /// How often it is looked whether all are gone.
 const LOOK: Duration = Duration::from_millis(20);
 
-fn remaining(sessions: &[Weak<Session>]) -> usize {
-    sessions.iter().filter_map(Weak::upgrade).filter(|session| !session.is_over()).count()
+/// What has to end before a node can stop.
+enum Leaving {
+    Session(Weak<Session>),
+    Passing(Passing),
+}
+
+impl Leaving {
+    fn close(&self) {
+        match self {
+            Self::Session(session) => {
+                if let Some(session) = session.upgrade() {
+                    session.close(Code::Draining);
+                }
+            }
+            Self::Passing(passing) => passing.let_go(),
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        match self {
+            Self::Session(session) => session.upgrade().is_none_or(|session| session.is_over()),
+            Self::Passing(passing) => passing.is_over(),
+        }
+    }
+
+    fn is_session(&self) -> bool {
+        matches!(self, Self::Session(_))
+    }
+}
+
+/// How many are left: sessions, and what is passed on.
+fn remaining(leaving: &[Leaving]) -> (usize, usize) {
+    let left = leaving.iter().filter(|one| !one.is_over());
+    let (sessions, passing): (Vec<_>, Vec<_>) = left.partition(|one| one.is_session());
+    (sessions.len(), passing.len())
 }
 
 impl<E: Engine> Edge<E> {
@@ -67,34 +105,39 @@ impl<E: Engine> Edge<E> {
             tokio::time::sleep(settings.delay).await;
         }
 
-        let mut open: Vec<Weak<Session>> = sessions.all();
-        open.retain(|session| session.upgrade().is_some_and(|session| !session.is_over()));
-        fastrand::shuffle(&mut open);
-        let count = open.len();
+        let forwarder = self.inner.peers.as_ref().map(|peers| &peers.forwarder);
+        let mut leaving: Vec<_> = sessions.all().into_iter().map(Leaving::Session).collect();
+        leaving.extend(forwarder.iter().flat_map(|forwarder| forwarder.passing()).map(Leaving::Passing));
+        leaving.retain(|one| !one.is_over());
+        fastrand::shuffle(&mut leaving);
+        let (count, passed_on) = remaining(&leaving);
         let slices = (settings.window.as_millis() / PACE.as_millis()).max(1);
         let slices = usize::try_from(slices).unwrap_or(usize::MAX);
-        let slice = count.div_ceil(slices).max(settings.slice).max(1);
-        info!(sessions = count, slice, "closing sessions");
+        let slice = leaving.len().div_ceil(slices).max(settings.slice).max(1);
+        info!(sessions = count, passed_on, slice, "closing sessions");
         let mut pace = tokio::time::interval(PACE);
-        for slice in open.chunks(slice) {
+        for slice in leaving.chunks(slice) {
             pace.tick().await;
-            for session in slice.iter().filter_map(Weak::upgrade) {
-                session.close(Code::Draining);
-            }
-            self.inner.stats.draining(remaining(&open));
+            slice.iter().for_each(Leaving::close);
+            let (sessions, passing) = remaining(&leaving);
+            self.inner.stats.draining(sessions + passing);
         }
+        // What a balancer still sends here meanwhile need not wait any more.
+        forwarder.iter().for_each(|forwarder| forwarder.let_go());
 
         // Who does not go in order is closed hard after the grace; then it is a matter of moments.
         let patience = Instant::now() + sessions.close_grace() + Duration::from_secs(2);
-        let left = loop {
-            let left = remaining(&open);
-            self.inner.stats.draining(left);
-            if left == 0 || Instant::now() > patience {
-                break left;
+        let (left, passed_on_left) = loop {
+            let (left, passing) = remaining(&leaving);
+            self.inner.stats.draining(left + passing);
+            if left + passing == 0 || Instant::now() > patience {
+                break (left, passing);
             }
             tokio::time::sleep(LOOK).await;
         };
         let hard = usize::try_from(sessions.count_cut()).unwrap_or(count).min(count - left);
-        DrainReport { sessions: count, graceful: count - left - hard, hard, left, took: started.elapsed() }
+        let graceful = count - left - hard;
+        let took = started.elapsed();
+        DrainReport { sessions: count, graceful, hard, left, passed_on, passed_on_left, took }
     }
 }

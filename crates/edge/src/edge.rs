@@ -22,7 +22,6 @@ use crate::forward::{Directory, Forwarded, Forwarder, OWNER_HEADER};
 use crate::handshake::Rate;
 use crate::keys::Keys;
 use crate::origins::{self, OriginCheck, Origins, Refusals};
-use crate::polling::BodyLimits;
 use crate::request::{Asked, Protocol, Transport};
 use crate::sessions::Sessions;
 use crate::sid::{SidError, Sids};
@@ -135,12 +134,7 @@ impl<E: Engine> Edge<E> {
         peers: Option<Peers>,
         stats: Stats,
     ) -> Self {
-        let sessions = Sessions::new(
-            settings.max_sessions,
-            settings.max_sessions_per_address,
-            settings.close_grace,
-            stats.clone(),
-        );
+        let sessions = Sessions::new(&settings, Arc::clone(&hooks), stats.clone());
         let (ended, path) = (engine.clone(), settings.path.clone());
         sessions.set_end_polling(Box::new(move |session, sid| {
             let closed = ended.http(crate::polling::close_request(&path, sid, session.protocol));
@@ -169,7 +163,7 @@ impl<E: Engine> Edge<E> {
             return origins::preflight(check, request.headers());
         }
         let mut response = if check == OriginCheck::Refused {
-            self.refuse_origin(origin.as_ref())
+            self.refuse_origin(client, origin.as_ref())
         } else {
             self.answer(request, client, false).await
         };
@@ -208,8 +202,7 @@ impl<E: Engine> Edge<E> {
             }
             Err(refused) => {
                 debug!(code = %refused.code, %client, "request refused");
-                self.inner.stats.refuse(refused.code);
-                refused.response()
+                self.refuse(client, &refused)
             }
         }
     }
@@ -287,8 +280,13 @@ impl<E: Engine> Edge<E> {
         }
     }
 
-    fn refuse_origin(&self, origin: Option<&HeaderValue>) -> Response {
-        self.inner.stats.refuse(Code::OriginNotAllowed);
+    fn refuse(&self, client: SocketAddr, refused: &Refused) -> Response {
+        self.inner.stats.refuse(refused.code);
+        self.inner.hooks.refused(client, refused.code);
+        refused.response()
+    }
+
+    fn refuse_origin(&self, client: SocketAddr, origin: Option<&HeaderValue>) -> Response {
         if let Some(origin) = origin
             && self.inner.refused_origins.first_time(origin)
         {
@@ -299,7 +297,13 @@ impl<E: Engine> Edge<E> {
                 warn!(origin, setting, "origin refused; if it is put into the setting, it may connect");
             }
         }
-        Refused::because(Code::OriginNotAllowed).response()
+        self.refuse(client, &Refused::because(Code::OriginNotAllowed))
+    }
+
+    /// The counters of this endpoint.
+    #[must_use]
+    pub fn stats(&self) -> &Stats {
+        &self.inner.stats
     }
 }
 
@@ -333,22 +337,5 @@ impl<E> std::fmt::Debug for Edge<E> {
 impl std::fmt::Debug for Peers {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Peers").finish_non_exhaustive()
-    }
-}
-
-impl<E: Engine> Edge<E> {
-    pub(crate) fn body_limits(&self) -> BodyLimits {
-        let settings = &self.inner.settings;
-        BodyLimits {
-            bytes: settings.max_payload_bytes,
-            packets: settings.max_packets_per_payload,
-            timeout: settings.body_timeout,
-        }
-    }
-
-    /// The counters of this endpoint.
-    #[must_use]
-    pub fn stats(&self) -> &Stats {
-        &self.inner.stats
     }
 }

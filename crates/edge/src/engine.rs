@@ -7,6 +7,7 @@ use axum::body::Body;
 use futures_util::future::BoxFuture;
 use http::request::Parts;
 use http::{Extensions, Request, Response};
+use roomcast_codes::Code;
 
 use crate::answer::Refused;
 use crate::request::{Protocol, Transport};
@@ -49,6 +50,16 @@ pub trait Hooks: Send + Sync + 'static {
     /// A session was opened; it took so long from the request's head to the answer.
     fn opened(&self, transport: Transport, took: Duration) {
         let _ = (transport, took);
+    }
+
+    /// A request was refused. Called in the middle of things: it must not block.
+    fn refused(&self, client: SocketAddr, code: Code) {
+        let _ = (client, code);
+    }
+
+    /// A session has ended, and all of its disconnect handlers have run or will not. Must not block.
+    fn closed(&self, client: SocketAddr, transport: Transport, code: Code) {
+        let _ = (client, transport, code);
     }
 }
 

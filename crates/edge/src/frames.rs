@@ -1,6 +1,9 @@
 //! Where websocket frames begin and end (RFC 6455, 5.2), told from the bytes that pass. Headers only: payloads are not
 //! looked at.
 
+/// A frame of a client with the Engine.IO packet `close`; its mask is zero.
+pub(crate) const CLOSE_PACKET: [u8; 7] = [0x81, 0x81, 0, 0, 0, 0, b'1'];
+
 /// Follows one direction of a connection.
 #[derive(Debug, Default)]
 pub(crate) struct Frames {

@@ -1,13 +1,15 @@
 //! What passes between a client that polls and the Engine.IO server.
 
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::response::Response;
 use futures_util::FutureExt;
-use http::{HeaderMap, Method, Request, Uri, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Uri, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use roomcast_codes::Code;
 use serde_json::Value;
@@ -17,6 +19,8 @@ use crate::engine::Engine;
 use crate::request::Protocol;
 use crate::session::{End, Session};
 use crate::sid::Sid16;
+
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain;charset=UTF-8");
 
 /// Largest answer of the Engine.IO server that is looked into; its own limit is lower.
 const MAX_ANSWER: usize = 64 * 1024 * 1024;
@@ -51,7 +55,7 @@ pub(crate) async fn opened(
 /// When the session is to end, the client is told by a close packet behind what was queued: what the library sends by
 /// itself is an error at the next poll, which the client would report as such.
 pub(crate) async fn poll<E: Engine>(engine: &E, session: &Arc<Session>, request: Request<Body>) -> Response {
-    let _poll = Poll::begin(session);
+    let _waiting = Waiting::begin(session);
     let mut answer = engine.http(request);
     let response = match (&mut answer).now_or_never() {
         // There is something to tell. If the session is to end, the next poll will tell it.
@@ -61,17 +65,47 @@ pub(crate) async fn poll<E: Engine>(engine: &E, session: &Arc<Session>, request:
                 // Nothing is queued any more.
                 session.end_polling();
             }
-            answer.await
+            match until_released(session, answer).await {
+                Some(response) => response,
+                None => return noop(session.protocol),
+            }
         }
     };
     let closing = session.end() != End::Open;
     finish(session, response, closing).await
 }
 
-/// Counts a poll for as long as it waits.
-struct Poll<'a>(&'a Session);
+/// The answer; `None` if the poll is to end without one. Then nothing is lost: engineioxide takes packets out of its queue
+/// only when it answers at once.
+async fn until_released(
+    session: &Session,
+    mut answer: impl Future<Output = Response> + Unpin,
+) -> Option<Response> {
+    poll_fn(|cx| {
+        session.wake_reader(cx.waker());
+        match answer.poll_unpin(cx) {
+            Poll::Ready(response) => Poll::Ready(Some(response)),
+            Poll::Pending if session.is_poll_released() => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        }
+    })
+    .await
+}
 
-impl<'a> Poll<'a> {
+/// An answer without news.
+fn noop(protocol: Protocol) -> Response {
+    let mut response = Response::new(Body::from(match protocol {
+        Protocol::V4 => "6",
+        Protocol::V3 => "1:6",
+    }));
+    response.headers_mut().insert(header::CONTENT_TYPE, TEXT);
+    response
+}
+
+/// Counts a poll for as long as it waits.
+struct Waiting<'a>(&'a Session);
+
+impl<'a> Waiting<'a> {
     fn begin(session: &'a Session) -> Self {
         let others = session.polls.fetch_add(1, Ordering::AcqRel);
         // The library ends the session for it, unless it is about to become a websocket.
@@ -82,7 +116,7 @@ impl<'a> Poll<'a> {
     }
 }
 
-impl Drop for Poll<'_> {
+impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.0.polls.fetch_sub(1, Ordering::AcqRel);
     }
@@ -177,9 +211,7 @@ pub(crate) fn close_request(path: &str, sid: Sid16, protocol: Protocol) -> Reque
     let mut request = Request::new(Body::from(body));
     *request.method_mut() = Method::POST;
     *request.uri_mut() = session_uri(path, sid, protocol, "polling");
-    request
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, http::HeaderValue::from_static("text/plain;charset=UTF-8"));
+    request.headers_mut().insert(header::CONTENT_TYPE, TEXT);
     request
 }
 

@@ -11,8 +11,9 @@ use roomcast_codes::Code;
 use crate::answer::Refused;
 use crate::edge::{Edge, Incoming};
 use crate::engine::Engine;
+use crate::forward::RELEASE;
 use crate::parts;
-use crate::polling;
+use crate::polling::{self, BodyLimits};
 use crate::request::{Transport, websocket_key};
 use crate::session::Session;
 use crate::sid::Sid16;
@@ -37,6 +38,10 @@ impl<E: Engine> Edge<E> {
             (Transport::Polling, &Method::GET) => self.poll(session, sid).await,
             (Transport::Polling, &Method::POST) => self.post(session, sid, request).await,
             (Transport::Websocket, &Method::GET) => self.change_over(session, sid, request),
+            (Transport::Polling, &RELEASE) if incoming.is_forwarded => {
+                session.release_poll();
+                Ok(Response::new(Body::empty()))
+            }
             _ => Err(Refused::because(Code::BadRequest)),
         }
     }
@@ -65,20 +70,22 @@ impl<E: Engine> Edge<E> {
             return Err(Refused::because(Code::ConcurrentPoll));
         };
         let (parts, body) = request.into_parts();
-        let (body, packets) =
-            match polling::receive(body, &parts.headers, session.protocol, self.body_limits()).await {
-                Ok(received) => received,
-                Err(code) => {
-                    session.kill(code);
-                    return Err(Refused::because(code));
-                }
-            };
+        let settings = &self.inner.settings;
+        let limits = BodyLimits {
+            bytes: settings.max_payload_bytes,
+            packets: settings.max_packets_per_payload,
+            timeout: settings.body_timeout,
+        };
+        let received = polling::receive(body, &parts.headers, session.protocol, limits).await;
+        let (body, packets) = received.map_err(|code| {
+            session.kill(code);
+            Refused::because(code)
+        })?;
         self.inner.stats.packets_received(packets as u64);
         let is_last = polling::has_close(&body, session.protocol);
         let mut request = Request::new(Body::from(body));
         *request.method_mut() = Method::POST;
-        *request.uri_mut() =
-            polling::session_uri(&self.inner.settings.path, sid, session.protocol, "polling");
+        *request.uri_mut() = polling::session_uri(&settings.path, sid, session.protocol, "polling");
         // It tells text from binary framing.
         let text = HeaderValue::from_static("text/plain;charset=UTF-8");
         let kind = parts.headers.get(header::CONTENT_TYPE).cloned().unwrap_or(text);

@@ -40,6 +40,8 @@ pub(crate) struct Session {
     was_connected: AtomicBool,
     /// Polls that wait for packets.
     pub(crate) polls: AtomicU32,
+    /// The poll that waits is to end without an answer: it came by a node that is about to stop.
+    is_poll_released: AtomicBool,
     /// A request with packets of the client is under way.
     is_posting: AtomicBool,
     /// A websocket handshake of this polling session was accepted.
@@ -84,6 +86,12 @@ impl ConnectionHandle {
     /// Notes why the session ends, if nobody has said so before.
     pub fn note(&self, code: Code) {
         self.0.note(code);
+    }
+
+    /// Why the session ends, as far as it is known.
+    #[must_use]
+    pub fn code(&self) -> Option<Code> {
+        self.0.code()
     }
 
     /// The present transport.
@@ -136,6 +144,7 @@ impl Session {
             namespaces: AtomicU32::new(0),
             was_connected: AtomicBool::new(false),
             polls: AtomicU32::new(0),
+            is_poll_released: AtomicBool::new(false),
             is_posting: AtomicBool::new(false),
             is_upgrading: AtomicBool::new(false),
             reader: AtomicWaker::new(),
@@ -176,6 +185,10 @@ impl Session {
     pub(crate) fn note(&self, code: Code) {
         let number = u8::try_from(code as usize + 1).expect("there are fewer than 255 codes");
         let _ = self.code.compare_exchange(0, number, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    fn code(&self) -> Option<Code> {
+        usize::from(self.code.load(Ordering::Relaxed)).checked_sub(1).map(|code| Code::ALL[code])
     }
 
     /// Goes on towards the end; tells whether it is news.
@@ -231,12 +244,22 @@ impl Session {
         self.sessions.upgrade()
     }
 
+    /// Ends the poll that waits. If none does, the next one: better once too often than to hold one for nobody.
+    pub(crate) fn release_poll(&self) {
+        self.is_poll_released.store(true, Ordering::Release);
+        self.reader.wake();
+    }
+
+    pub(crate) fn is_poll_released(&self) -> bool {
+        self.is_poll_released.swap(false, Ordering::AcqRel)
+    }
+
     fn wake(&self) {
         self.reader.wake();
         self.writer.wake();
     }
 
-    /// The task that reads the websocket is told when the session is to end.
+    /// Who reads the websocket, or waits in a poll, is told when that is to end.
     pub(crate) fn wake_reader(&self, waker: &Waker) {
         self.reader.register(waker);
     }
@@ -244,9 +267,7 @@ impl Session {
     pub(crate) fn wake_writer(&self, waker: &Waker) {
         self.writer.register(waker);
     }
-}
 
-impl Session {
     /// Its transport is gone. If it was never in a namespace nothing will come of it any more; it keeps its place, since
     /// the library keeps it, too, until its time to connect is over. Otherwise the disconnect handlers are still to run.
     pub(crate) fn transport_is_gone(&self) {
@@ -265,15 +286,14 @@ impl Drop for Session {
     fn drop(&mut self) {
         let Some(sessions) = self.sessions.upgrade() else { return };
         let was_connected = self.was_connected.load(Ordering::Relaxed);
-        let code = match usize::from(self.code.load(Ordering::Relaxed)).checked_sub(1) {
-            Some(code) => Code::ALL[code],
+        let code = match self.code() {
+            Some(code) => code,
             // It was in no namespace any more: the client has left all of them, and then the server.
             None if was_connected => Code::ClientClosed,
             None => Code::NeverConnected,
         };
         debug!(%code, client = %self.client, "session ended");
-        sessions.remove(self);
-        sessions.stats().session_closed(self.transport(), self.protocol, code);
+        sessions.closed(self, code);
     }
 }
 

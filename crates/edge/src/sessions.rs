@@ -6,9 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
 
+use roomcast_codes::Code;
 use slab::Slab;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::edge::EdgeSettings;
+use crate::engine::Hooks;
 use crate::per_client::{ClientKey, PerClient, PerClientPermit};
 use crate::request::{Protocol, Transport};
 use crate::session::Session;
@@ -28,6 +31,7 @@ pub(crate) struct Sessions {
     end_polling: OnceLock<EndPolling>,
     draining: OnceLock<SystemTime>,
     cut: AtomicU64,
+    hooks: Arc<dyn Hooks>,
     stats: Stats,
 }
 
@@ -46,16 +50,17 @@ pub(crate) enum Full {
 }
 
 impl Sessions {
-    pub(crate) fn new(max: usize, max_per_client: usize, close_grace: Duration, stats: Stats) -> Arc<Self> {
+    pub(crate) fn new(settings: &EdgeSettings, hooks: Arc<dyn Hooks>, stats: Stats) -> Arc<Self> {
         Arc::new(Self {
             all: Mutex::default(),
             by_sid: Mutex::default(),
-            permits: Arc::new(Semaphore::new(max.min(Semaphore::MAX_PERMITS))),
-            per_client: Arc::new(PerClient::new(max_per_client)),
-            close_grace,
+            permits: Arc::new(Semaphore::new(settings.max_sessions.min(Semaphore::MAX_PERMITS))),
+            per_client: Arc::new(PerClient::new(settings.max_sessions_per_address)),
+            close_grace: settings.close_grace,
             end_polling: OnceLock::new(),
             draining: OnceLock::new(),
             cut: AtomicU64::new(0),
+            hooks,
             stats,
         })
     }
@@ -93,11 +98,15 @@ impl Sessions {
         lock(&self.by_sid).get(&sid)?.upgrade()
     }
 
-    pub(crate) fn remove(&self, session: &Session) {
+    /// A session is no more.
+    pub(crate) fn closed(&self, session: &Session, code: Code) {
         lock(&self.all).try_remove(session.at);
         if let Some(sid) = session.sid.get() {
             lock(&self.by_sid).remove(sid);
         }
+        let transport = session.transport();
+        self.stats.session_closed(transport, session.protocol, code);
+        self.hooks.closed(session.client, transport, code);
     }
 
     /// All sessions that are open.

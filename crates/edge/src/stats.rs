@@ -25,6 +25,8 @@ struct Inner {
     bytes: [AtomicU64; 2],
     packets: [AtomicU64; 2],
     stalled: AtomicU64,
+    stalling: AtomicU64,
+    passing: AtomicU64,
     draining: AtomicU64,
 }
 
@@ -103,6 +105,10 @@ pub struct StatsSnapshot {
     pub packets: [u64; 2],
     /// Connections given up because they did not take what was written.
     pub stalled: u64,
+    /// Connections whose peer takes nothing of what is being written to it.
+    pub stalling: u64,
+    /// Requests and websockets of other nodes' sessions that are under way.
+    pub passing: u64,
     /// Sessions that are still to end before the node stops.
     pub draining: u64,
 }
@@ -145,6 +151,8 @@ impl Stats {
             bytes: [read(&inner.bytes[0]), read(&inner.bytes[1])],
             packets: [read(&inner.packets[0]), read(&inner.packets[1])],
             stalled: read(&inner.stalled),
+            stalling: read(&inner.stalling),
+            passing: read(&inner.passing),
             draining: read(&inner.draining),
         }
     }
@@ -155,10 +163,24 @@ impl Stats {
         self.inner.sessions.iter().map(|counter| counter.load(Relaxed)).sum()
     }
 
-    pub(crate) fn open(&self) -> Open {
+    pub(crate) fn open(&self) -> Now {
         self.inner.accepted.fetch_add(1, Relaxed);
-        self.inner.open.fetch_add(1, Relaxed);
-        Open(Arc::clone(&self.inner))
+        self.now(|inner| &inner.open)
+    }
+
+    /// A write waits for its peer.
+    pub(crate) fn stalling(&self) -> Now {
+        self.now(|inner| &inner.stalling)
+    }
+
+    /// A request is passed on to another node.
+    pub(crate) fn passing(&self) -> Now {
+        self.now(|inner| &inner.passing)
+    }
+
+    fn now(&self, which: fn(&Inner) -> &AtomicU64) -> Now {
+        which(&self.inner).fetch_add(1, Relaxed);
+        Now(Arc::clone(&self.inner), which)
     }
 
     pub(crate) fn session_opened(&self, transport: Transport, protocol: Protocol) {
@@ -235,17 +257,19 @@ impl Default for Inner {
             bytes: Default::default(),
             packets: Default::default(),
             stalled: AtomicU64::default(),
+            stalling: AtomicU64::default(),
+            passing: AtomicU64::default(),
             draining: AtomicU64::default(),
         }
     }
 }
 
-/// Counts a connection as open for as long as it lives.
+/// Counts something for as long as it lives.
 #[derive(Debug)]
-pub(crate) struct Open(Arc<Inner>);
+pub(crate) struct Now(Arc<Inner>, fn(&Inner) -> &AtomicU64);
 
-impl Drop for Open {
+impl Drop for Now {
     fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Relaxed);
+        (self.1)(&self.0).fetch_sub(1, Relaxed);
     }
 }

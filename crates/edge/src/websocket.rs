@@ -16,13 +16,10 @@ use roomcast_codes::Code;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tungstenite::handshake::derive_accept_key;
 
-use crate::frames::Frames;
+use crate::frames::{CLOSE_PACKET, Frames};
 use crate::session::{End, Session};
 use crate::stats::Stats;
 use crate::wire::Wire;
-
-/// A frame of a client with the Engine.IO packet `close`; its mask is zero.
-const CLOSE_PACKET: [u8; 7] = [0x81, 0x81, 0, 0, 0, 0, b'1'];
 
 /// A websocket's bytes, after its handshake.
 ///

@@ -15,7 +15,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep, sleep};
 
 use crate::per_client::PerClientPermit;
-use crate::stats::{Open, Stats};
+use crate::stats::{Now, Stats};
 use crate::transport::Transport;
 
 /// The places of a connection in the limits.
@@ -25,12 +25,17 @@ pub(crate) type Place = (OwnedSemaphorePermit, Option<PerClientPermit>);
 pub(crate) struct Wire {
     transport: Transport,
     /// Runs while a write is waiting.
-    stall: Option<Pin<Box<Sleep>>>,
+    stall: Option<Box<Stall>>,
     patience: Duration,
     stats: Stats,
-    _open: Open,
+    _open: Now,
     /// Kept for as long as the connection lives: hyper gives it away when it becomes a websocket.
     _place: Place,
+}
+
+struct Stall {
+    until: Pin<Box<Sleep>>,
+    _now: Now,
 }
 
 impl Wire {
@@ -44,11 +49,11 @@ impl Wire {
             self.stall = None;
             return written;
         }
-        let patience = self.patience;
-        let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(patience)));
-        ready!(stall.as_mut().poll(cx));
+        let begin = || Box::new(Stall { until: Box::pin(sleep(self.patience)), _now: self.stats.stalling() });
+        let stall = self.stall.get_or_insert_with(begin);
+        ready!(stall.until.as_mut().poll(cx));
         // Once given up, it stays so.
-        stall.as_mut().reset(Instant::now());
+        stall.until.as_mut().reset(Instant::now());
         self.stats.stalled();
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::body::{Body, to_bytes};
 use futures_util::StreamExt;
 use http::{Method, Request, Response, StatusCode};
-use roomcast_edge::{ForwardError, ForwardSettings, Forwarder, Keys, OWNER_HEADER, Tag};
+use roomcast_edge::{ForwardError, ForwardSettings, Forwarder, Keys, OWNER_HEADER, Stats, Tag};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -24,7 +24,7 @@ async fn text(response: Response<Body>) -> String {
 
 /// What comes of a poll that goes to this address as that of the owner.
 async fn forward_to(address: &str, settings: ForwardSettings) -> Result<String, ForwardError> {
-    let forwarder = Forwarder::new(tag("no01"), Keys::random(), settings);
+    let forwarder = Forwarder::new(tag("no01"), Keys::random(), settings, &Stats::default());
     match soon(forwarder.forward(tag(OWNER), address, poll(), CLIENT.parse().unwrap())).await {
         Ok(response) => Ok(text(response).await),
         Err(error) => Err(error),
@@ -118,7 +118,7 @@ async fn the_owner_refuses_what_no_node_has_signed() {
     assert_eq!(status(forged).await, 403);
 
     // A node with other keys: the owner refuses, and so cannot prove itself.
-    let stranger = Forwarder::new(tag("no01"), Keys::random(), ForwardSettings::default());
+    let stranger = Forwarder::new(tag("no01"), Keys::random(), ForwardSettings::default(), &Stats::default());
     let answer = soon(stranger.forward(tag(OWNER), &address, poll(), CLIENT.parse().unwrap())).await;
     assert_eq!(answer.unwrap_err(), ForwardError::NotGenuine);
 

@@ -216,11 +216,11 @@ impl Listening {
         bus.close().await;
         drop(last);
         let _ = operators.await;
-        let DrainReport { sessions, graceful, hard, left, took } = report;
-        if left > 0 {
-            warn!(left, "sessions were not closed in time");
+        let DrainReport { sessions, graceful, hard, left, passed_on, passed_on_left, took } = report;
+        if left + passed_on_left > 0 {
+            warn!(left, passed_on_left, "sessions were not closed in time");
         }
-        info!(node, sessions, graceful, hard, took_ms = took.as_millis(), "stopped");
+        info!(node, sessions, graceful, hard, passed_on, took_ms = took.as_millis(), "stopped");
         report
     }
 }

@@ -5,6 +5,7 @@
 
 mod support;
 
+use roomcast::codes::Code;
 use roomcast::config::Settings;
 use roomcast::sockets::Namespace;
 use serde_json::json;
@@ -175,7 +176,8 @@ async fn sessions_that_never_connected_keep_their_place_for_a_while_but_not_the_
     settings.server.max_sessions = 1;
     settings.server.drain_delay_ms = 0;
     settings.server.close_grace_ms = 200;
-    settings.socketio.connect_timeout_ms = 600;
+    // Long enough for what follows the second session here, also on a busy machine.
+    settings.socketio.connect_timeout_ms = 2_000;
     let node = Node::start(settings, vec![]);
     let url = format!("ws://{}/socket.io/?EIO=4&transport=websocket", node.address);
     let (websocket, _) = tokio_tungstenite::connect_async(url).await.unwrap();
@@ -244,6 +246,28 @@ async fn a_slow_consumer_takes_no_others_with_it() {
     }
     assert_eq!(node.members("/chat", "paris"), 11);
     drop(deaf);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disconnect_handler_knows_why() {
+    let (tell, mut told) = tokio::sync::mpsc::channel(8);
+    let namespace = Namespace::new("/why")
+        .on("away", |socket, _| async move { socket.close() })
+        .on_disconnect(move |socket, _| {
+            let tell = tell.clone();
+            async move { tell.send(socket.close_code()).await.unwrap() }
+        });
+    let node = Node::start(settings(), vec![namespace]);
+    let client = Client::connect(&node, "/why").await;
+    client.close().await;
+    assert_eq!(told.recv().await.unwrap(), Some(Code::ClientClosed));
+    let mut client = Client::connect(&node, "/why").await;
+    client.send(r#"42/why,["away"]"#).await;
+    assert_eq!(told.recv().await.unwrap(), Some(Code::ServerClosed));
+    let mut client = Client::connect(&node, "/why").await;
+    client.send("41/why,").await;
+    assert_eq!(told.recv().await.unwrap(), None, "the connection stays");
+    drop(client);
 }
 
 async fn open_polling(node: &Node) -> String {

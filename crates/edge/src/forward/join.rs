@@ -1,4 +1,7 @@
 //! A client's websocket and that of the owner become one.
+//!
+//! Before this node stops it ends them in order: the owner is told, between two messages, that the client closes its
+//! session; it sends what is queued and closes the websocket, so that the client comes back by itself.
 
 use std::io;
 use std::time::Duration;
@@ -9,6 +12,9 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 use tracing::debug;
+
+use super::held::Hold;
+use crate::frames::{CLOSE_PACKET, Frames};
 
 /// What is read at once. Two of them live as long as the websocket.
 const BUFFER: usize = 4096;
@@ -21,27 +27,33 @@ pub(super) async fn upgraded(
     client: OnUpgrade,
     owner: OnUpgrade,
     patience: Duration,
+    hold: Hold,
     permit: OwnedSemaphorePermit,
 ) {
     match tokio::try_join!(client, owner) {
         Ok((client, owner)) => {
-            let ended = join(TokioIo::new(client), TokioIo::new(owner), patience).await;
+            let ended = join(TokioIo::new(client), TokioIo::new(owner), patience, hold.let_go()).await;
             debug!(error = ended.err().map(tracing::field::display), "forwarded websocket ended");
         }
         Err(error) => debug!(%error, "websocket not forwarded"),
     }
-    drop(permit);
+    drop((hold, permit));
 }
 
 /// As `tokio::io::copy_bidirectional`, which would wait for ever for a side that never closes or does not read.
-async fn join<A, B>(client: A, owner: B, patience: Duration) -> io::Result<()>
+async fn join<A, B>(
+    client: A,
+    owner: B,
+    patience: Duration,
+    let_go: impl Future<Output = ()>,
+) -> io::Result<()>
 where
     A: AsyncRead + AsyncWrite,
     B: AsyncRead + AsyncWrite,
 {
     let (client_reader, client_writer) = tokio::io::split(client);
     let (owner_reader, owner_writer) = tokio::io::split(owner);
-    let mut up = std::pin::pin!(pass(client_reader, owner_writer, patience));
+    let mut up = std::pin::pin!(pass_up(client_reader, owner_writer, patience, let_go));
     let mut down = std::pin::pin!(pass(owner_reader, client_writer, patience));
     let rest = tokio::select! {
         ended = &mut up => { ended?; timeout(LAST_WORDS, down).await }
@@ -62,16 +74,53 @@ async fn pass(
         if length == 0 {
             return to.shutdown().await;
         }
-        timeout(patience, async {
-            to.write_all(&buffer[..length]).await?;
-            to.flush().await
-        })
-        .await??;
+        write(&mut to, &buffer[..length], patience).await?;
     }
+}
+
+/// From client to owner; when it is let go of, the session's end follows the message that is passing.
+async fn pass_up(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    patience: Duration,
+    let_go: impl Future<Output = ()>,
+) -> io::Result<()> {
+    let mut let_go = std::pin::pin!(let_go);
+    let (mut frames, mut is_last) = (Frames::default(), false);
+    let mut buffer = vec![0; BUFFER];
+    while !(is_last && frames.is_between_messages()) {
+        let length = tokio::select! {
+            biased;
+            () = &mut let_go, if !is_last => {
+                is_last = true;
+                continue;
+            }
+            length = from.read(&mut buffer) => length?,
+        };
+        if length == 0 {
+            return to.shutdown().await;
+        }
+        frames.pass(&buffer[..length]);
+        write(&mut to, &buffer[..length], patience).await?;
+    }
+    write(&mut to, &CLOSE_PACKET, patience).await?;
+    // The owner closes now; what the client still says is read, lest it cannot read.
+    while from.read(&mut buffer).await? > 0 {}
+    to.shutdown().await
+}
+
+async fn write(to: &mut (impl AsyncWrite + Unpin), bytes: &[u8], patience: Duration) -> io::Result<()> {
+    timeout(patience, async {
+        to.write_all(bytes).await?;
+        to.flush().await
+    })
+    .await?
 }
 
 #[cfg(test)]
 mod tests {
+    use std::future::{pending, ready};
+
     use tokio::io::{DuplexStream, duplex};
     use tokio::task::JoinHandle;
     use tokio::time::Instant;
@@ -84,7 +133,7 @@ mod tests {
     fn joined() -> (DuplexStream, DuplexStream, JoinHandle<io::Result<()>>) {
         let (client, client_end) = duplex(64);
         let (owner, owner_end) = duplex(64);
-        (client, owner, tokio::spawn(join(client_end, owner_end, PATIENCE)))
+        (client, owner, tokio::spawn(join(client_end, owner_end, PATIENCE, pending())))
     }
 
     #[tokio::test(start_paused = true)]
@@ -100,6 +149,42 @@ mod tests {
         let mut heard = Vec::new();
         client.read_to_end(&mut heard).await.unwrap();
         assert_eq!(heard, b"farewell");
+        task.await.unwrap().unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_let_go_of_between_two_messages() {
+        let (mut client, client_end) = duplex(64);
+        let (mut owner, owner_end) = duplex(64);
+        let (let_go, is_let_go) = tokio::sync::oneshot::channel::<()>();
+        let task = tokio::spawn(join(client_end, owner_end, PATIENCE, async { drop(is_let_go.await) }));
+        let mut heard = [0; 7];
+        // a frame of two bytes, of which one is still to come
+        client.write_all(&[0x81, 0x82, 0, 0, 0, 0, b'4']).await.unwrap();
+        owner.read_exact(&mut heard).await.unwrap();
+        drop(let_go);
+        client.write_all(b"0").await.unwrap();
+        assert_eq!(owner.read_u8().await.unwrap(), b'0');
+        owner.read_exact(&mut heard).await.unwrap();
+        assert_eq!(heard, CLOSE_PACKET);
+        client.write_all(b"unheard").await.unwrap();
+        owner.write_all(b"the rest").await.unwrap();
+        drop(owner);
+        let mut heard = Vec::new();
+        client.read_to_end(&mut heard).await.unwrap();
+        assert_eq!(heard, b"the rest");
+        task.await.unwrap().unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_client_is_let_go_of_at_once() {
+        let (_client, client_end) = duplex(64);
+        let (mut owner, owner_end) = duplex(64);
+        let task = tokio::spawn(join(client_end, owner_end, PATIENCE, ready(())));
+        let mut heard = [0; 7];
+        owner.read_exact(&mut heard).await.unwrap();
+        assert_eq!(heard, CLOSE_PACKET);
+        drop(owner);
         task.await.unwrap().unwrap();
     }
 

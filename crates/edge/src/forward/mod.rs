@@ -13,16 +13,19 @@ mod body;
 mod connect;
 mod forwarded;
 mod headers;
+mod held;
 mod join;
 
 use std::error::Error;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
 use http::uri::{PathAndQuery, Scheme};
-use http::{Request, Response, StatusCode, Uri};
+use http::{Method, Request, Response, StatusCode, Uri};
+use hyper::body::Incoming;
 use hyper_util::client::legacy::{self, Client};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::sync::Semaphore;
@@ -32,7 +35,10 @@ use self::body::Counted;
 use self::connect::Connector;
 use self::forwarded::{FORWARDED_HEADER, Ticket};
 pub use self::forwarded::{Forged, Forwarded, OWNER_HEADER};
+use self::held::Held;
+pub(crate) use self::held::Passing;
 use crate::keys::Keys;
+use crate::stats::Stats;
 use crate::tag::Tag;
 
 /// Where the nodes of the cluster are.
@@ -40,6 +46,9 @@ pub trait Directory: Send + Sync + 'static {
     /// `host:port` of the listener for forwarded requests of the node with this tag; `None` if there is no such node.
     fn address_of(&self, tag: Tag) -> Option<String>;
 }
+
+/// The method by which a node asks the owner of a session to end the poll that waits there. Of other nodes only.
+pub(crate) const RELEASE: Method = Method::DELETE;
 
 /// Limits of a [`Forwarder`].
 #[derive(Debug, Clone, Copy)]
@@ -92,19 +101,20 @@ pub struct Forwarder {
     client: Client<Connector, Body>,
     answer_timeout: Duration,
     permits: Arc<Semaphore>,
+    held: Arc<Held>,
 }
 
 impl Forwarder {
-    /// Forwards for the node `tag`. All nodes must have the same `keys`.
+    /// Forwards for the node `tag`, and counts into `stats`. All nodes must have the same `keys`.
     #[must_use]
-    pub fn new(tag: Tag, keys: Keys, settings: ForwardSettings) -> Self {
+    pub fn new(tag: Tag, keys: Keys, settings: ForwardSettings, stats: &Stats) -> Self {
         let ForwardSettings { connect_timeout, answer_timeout, max_in_flight, idle } = settings;
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(idle)
             .build(Connector::new(connect_timeout));
         let permits = Arc::new(Semaphore::new(max_in_flight.min(Semaphore::MAX_PERMITS)));
-        Self { tag, keys, client, answer_timeout, permits }
+        Self { tag, keys, client, answer_timeout, permits, held: Arc::new(Held::new(stats.clone())) }
     }
 
     /// Passes a request of `client` to the node `owner` at `address` (`host:port`), and brings its answer. Bodies are
@@ -125,21 +135,25 @@ impl Forwarder {
         let permit = Arc::clone(&self.permits).try_acquire_owned().map_err(|_| ForwardError::Busy)?;
         let websocket = headers::is_websocket(&request);
         let client_upgrade = websocket.then(|| hyper::upgrade::on(&mut request));
-        let ticket = Ticket::new(self.tag, client);
-        let request = self.outgoing(&ticket, address, request).ok_or(ForwardError::Unreachable)?;
-
-        let answer = tokio::time::timeout(self.answer_timeout, self.client.request(request)).await;
-        let mut answer = match answer {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(error)) => {
-                debug!(%owner, address, error = &error as &dyn Error, "request not forwarded");
-                return Err(reason(&error));
+        let hold = self.held.hold();
+        // A poll waits for packets, and only its owner can end it without losing any.
+        let release = (request.method() == Method::GET && !websocket).then(|| release(&request)).flatten();
+        let answer = self.ask(owner, address, request, client);
+        let mut answer = match release {
+            None => answer.await?,
+            Some(release) => {
+                let mut answer = pin!(answer);
+                tokio::select! {
+                    biased;
+                    answer = &mut answer => answer?,
+                    () = hold.let_go() => {
+                        // Whatever comes of it: the poll tells.
+                        let (answer, _) = tokio::join!(answer, self.ask(owner, address, release, client));
+                        answer?
+                    }
+                }
             }
-            Err(_) => return Err(ForwardError::Timeout),
         };
-        if !ticket.is_answered(&self.keys, owner, answer.headers()) {
-            return Err(ForwardError::NotGenuine);
-        }
 
         let owner_upgrade =
             (answer.status() == StatusCode::SWITCHING_PROTOCOLS).then(|| hyper::upgrade::on(&mut answer));
@@ -152,13 +166,43 @@ impl Forwarder {
         headers::clean(response.headers_mut(), owner_upgrade.is_some());
         match (client_upgrade, owner_upgrade) {
             (Some(client), Some(owner)) => {
-                tokio::spawn(join::upgraded(client, owner, self.answer_timeout, permit));
+                tokio::spawn(join::upgraded(client, owner, self.answer_timeout, hold, permit));
             }
             // Nobody has asked it to become something else.
             (None, Some(_)) => return Err(ForwardError::NotGenuine),
             (_, None) => *response.body_mut() = Body::new(Counted::new(body, permit)),
         }
         Ok(response)
+    }
+
+    /// The owner's answer, with proof that it is the owner's.
+    async fn ask(
+        &self,
+        owner: Tag,
+        address: &str,
+        request: Request<Body>,
+        client: SocketAddr,
+    ) -> Result<Response<Incoming>, ForwardError> {
+        let ticket = Ticket::new(self.tag, client);
+        let request = self.outgoing(&ticket, address, request).ok_or(ForwardError::Unreachable)?;
+        let answer = tokio::time::timeout(self.answer_timeout, self.client.request(request)).await;
+        let answer = answer.map_err(|_| ForwardError::Timeout)?.map_err(|error| {
+            debug!(%owner, address, error = &error as &dyn Error, "request not forwarded");
+            reason(&error)
+        })?;
+        let is_owner = ticket.is_answered(&self.keys, owner, answer.headers());
+        is_owner.then_some(answer).ok_or(ForwardError::NotGenuine)
+    }
+
+    /// The polls and websockets that are under way.
+    pub(crate) fn passing(&self) -> Vec<Passing> {
+        self.held.all()
+    }
+
+    /// Lets go of all polls and websockets that are under way, and of those to come: this node is about to stop. A poll is
+    /// answered, its session lives on; a websocket's session is closed in order by its owner.
+    pub fn let_go(&self) {
+        self.held.let_go();
     }
 
     /// The request for the owner; `None` if it has no path, or the address is none.
@@ -177,6 +221,11 @@ impl Forwarder {
         *outgoing.uri_mut() = uri(address, path)?;
         Some(outgoing)
     }
+}
+
+/// The request by which an owner ends a poll that waits.
+fn release(poll: &Request<Body>) -> Option<Request<Body>> {
+    Request::builder().method(RELEASE).uri(poll.uri().path_and_query()?.as_str()).body(Body::empty()).ok()
 }
 
 fn uri(address: &str, path: PathAndQuery) -> Option<Uri> {

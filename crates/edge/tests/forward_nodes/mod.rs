@@ -61,7 +61,7 @@ impl Owner {
 
     /// Another node of the cluster, `no01`.
     pub(crate) fn forwarder(&self, settings: ForwardSettings) -> Forwarder {
-        Forwarder::new(tag("no01"), self.keys.clone(), settings)
+        Forwarder::new(tag("no01"), self.keys.clone(), settings, &Stats::default())
     }
 
     /// Both ends of a new websocket through this front.

@@ -35,7 +35,7 @@ pub(crate) fn endpoint(
 ) -> Result<(Edge<SocketIoEngine>, Keys), GatewayError> {
     let tag = settings::tag(settings)?;
     let keys = settings::keys(settings)?;
-    let peers = peers::peers(settings, tag, &keys, bus);
+    let peers = peers::peers(settings, tag, &keys, bus, stats);
     let door = Arc::new(Door::new(metrics));
     let sids = Sids::new(tag, keys.clone());
     let engine = SocketIoEngine::new(service);

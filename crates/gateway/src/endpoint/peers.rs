@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use roomcast_adapter::{Bus, BusState};
-use roomcast_edge::{Directory, ForwardSettings, Forwarder, Keys, Peers, Tag};
+use roomcast_edge::{Directory, ForwardSettings, Forwarder, Keys, Peers, Stats, Tag};
 use tracing::{info, warn};
 
 use crate::config::Settings;
@@ -19,7 +19,7 @@ const EAGER: Duration = Duration::from_millis(250);
 /// A cluster that was away for so long has no sessions left that would need the old key.
 const LIFETIME: Duration = Duration::from_secs(24 * 3600);
 
-pub(super) fn peers(settings: &Settings, tag: Tag, keys: &Keys, bus: &Bus) -> Option<Peers> {
+pub(super) fn peers(settings: &Settings, tag: Tag, keys: &Keys, bus: &Bus, stats: &Stats) -> Option<Peers> {
     let (internal, socketio) = (&settings.internal, &settings.socketio);
     if internal.listen.is_empty() || settings.redis.url.is_empty() {
         return None;
@@ -35,7 +35,7 @@ pub(super) fn peers(settings: &Settings, tag: Tag, keys: &Keys, bus: &Bus) -> Op
     Some(Peers {
         tag,
         keys: keys.clone(),
-        forwarder: Arc::new(Forwarder::new(tag, keys.clone(), limits)),
+        forwarder: Arc::new(Forwarder::new(tag, keys.clone(), limits, stats)),
         directory: Arc::new(Nodes(bus.clone())),
     })
 }

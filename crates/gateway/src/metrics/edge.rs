@@ -41,7 +41,11 @@ impl Collector for EdgeCollector {
         let help = "Engine.IO packets from clients and to them";
         counters(&mut encoder, "client_packets", help, "direction", both(now.packets))?;
         let help = "Connections given up because the peer took nothing of what was written";
-        plain(&mut encoder, "stalled_connections", help, None, &ConstCounter::new(now.stalled))
+        plain(&mut encoder, "stalled_connections", help, None, &ConstCounter::new(now.stalled))?;
+        let help = "Connections whose peer takes nothing of what is being written to it";
+        plain(&mut encoder, "stalled_writers", help, None, &ConstGauge::new(now.stalling))?;
+        let help = "Requests and websockets of other nodes' sessions that the node is passing on";
+        plain(&mut encoder, "forwarding_requests", help, None, &ConstGauge::new(now.passing))
     }
 }
 

@@ -179,11 +179,19 @@ impl Socket {
     /// Closes the client's connection, so from all namespaces: what is queued goes out first, the client sees `transport
     /// close` and comes back by itself. Without effect if it has gone already.
     pub fn close(&self) {
-        if let Some(socket) = self.core.inner.upgrade()
-            && let Some(connection) = socket.req_parts().extensions.get::<ConnectionHandle>()
-        {
+        if let Some(connection) = self.connection() {
             connection.close(Code::ServerClosed);
         }
+    }
+
+    /// Why the connection ends, for disconnect handlers: `None` if only the namespace was left.
+    #[must_use]
+    pub fn close_code(&self) -> Option<Code> {
+        self.connection().and_then(|connection| connection.code())
+    }
+
+    fn connection(&self) -> Option<ConnectionHandle> {
+        self.core.inner.upgrade()?.req_parts().extensions.get().cloned()
     }
 
     pub(super) fn send_packet(&self, packet: Packet) -> Result<(), SocketGone> {

@@ -1,0 +1,117 @@
+//! What a node has under way for the clients of others, so that it can let go of it before it stops.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use slab::Slab;
+use tokio::sync::Notify;
+
+use crate::stats::{Now, Stats};
+
+/// Polls and websockets of sessions of other nodes. The lock is held for moments only.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    all: Mutex<Slab<Weak<Notify>>>,
+    is_letting_go: AtomicBool,
+    stats: Stats,
+}
+
+/// One of them; it is under way until this is dropped.
+#[derive(Debug)]
+pub(super) struct Hold {
+    let_go: Arc<Notify>,
+    at: usize,
+    held: Arc<Held>,
+    _now: Now,
+}
+
+/// One of them, for whoever lets go of it.
+#[derive(Debug)]
+pub(crate) struct Passing(Weak<Notify>);
+
+impl Held {
+    /// Counts into `stats` what is under way.
+    pub(super) fn new(stats: Stats) -> Self {
+        Self { stats, ..Self::default() }
+    }
+
+    pub(super) fn hold(self: &Arc<Self>) -> Hold {
+        let let_go = Arc::new(Notify::new());
+        let at = self.lock().insert(Arc::downgrade(&let_go));
+        if self.is_letting_go.load(Ordering::SeqCst) {
+            let_go.notify_one();
+        }
+        Hold { let_go, at, held: Arc::clone(self), _now: self.stats.passing() }
+    }
+
+    pub(super) fn all(&self) -> Vec<Passing> {
+        self.lock().iter().map(|(_, one)| Passing(Weak::clone(one))).collect()
+    }
+
+    /// Of all there are, and of all to come.
+    pub(super) fn let_go(&self) {
+        self.is_letting_go.store(true, Ordering::SeqCst);
+        for one in self.all() {
+            one.let_go();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Slab<Weak<Notify>>> {
+        // Nothing panics while it is held.
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Hold {
+    /// Resolves once, when it is to be let go of.
+    pub(super) async fn let_go(&self) {
+        self.let_go.notified().await;
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.held.lock().try_remove(self.at);
+    }
+}
+
+impl Passing {
+    pub(crate) fn let_go(&self) {
+        if let Some(one) = self.0.upgrade() {
+            one.notify_one();
+        }
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.0.strong_count() == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[test]
+    fn each_is_let_go_of_once_and_forgotten_when_it_is_over() {
+        let held = Arc::new(Held::default());
+        let (one, other) = (held.hold(), held.hold());
+        let passing = held.all();
+        passing[0].let_go();
+        assert!(one.let_go().now_or_never().is_some() && one.let_go().now_or_never().is_none());
+        assert!(other.let_go().now_or_never().is_none(), "nobody has let go of it");
+        drop(one);
+        assert!(passing[0].is_over() && !passing[1].is_over());
+        assert_eq!(held.all().len(), 1);
+    }
+
+    #[test]
+    fn who_comes_too_late_is_let_go_of_at_once() {
+        let held = Arc::new(Held::default());
+        let early = held.hold();
+        held.let_go();
+        let late = held.hold();
+        assert!(early.let_go().now_or_never().is_some() && late.let_go().now_or_never().is_some());
+    }
+}
