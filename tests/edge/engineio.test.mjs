@@ -75,6 +75,25 @@ describe("a handshake", () => {
     assertRefused(3, await node.ask(endpoint(WEBSOCKET), { headers }));
   });
 
+  test("by websocket with a key that is not 16 bytes is refused", { skip: THROUGH && "the balancer looks at it, too" }, async () => {
+    for (const key of ["x", Buffer.alloc(15).toString("base64"), Buffer.alloc(17).toString("base64"), "=".repeat(24)]) {
+      assertRefused(3, (await RawWebSocket.ask(node.port, endpoint(WEBSOCKET), { "sec-websocket-key": key })).answer, key);
+    }
+  });
+
+  test("by another version of websockets is told which one is spoken", { skip: THROUGH && "the balancer looks at it, too" }, async () => {
+    const session = await Polling.open(node);
+    for (const target of [endpoint(WEBSOCKET), endpoint({ ...WEBSOCKET, sid: session.opening.sid })]) {
+      const { answer: told } = await RawWebSocket.ask(node.port, target, { "sec-websocket-version": "8" });
+      assert.equal(told.status, 426, String(told));
+      assert.equal(told.headers.get("sec-websocket-version"), "13");
+      assert.equal(told.headers.get("upgrade"), "websocket");
+      assert.equal(told.json.code, "unsupported_websocket_version");
+    }
+    // the session is as it was, and may still change over
+    await session.enter("/chat");
+  });
+
   for (const method of ["POST", "PUT", "DELETE", "PATCH", "HEAD", "PURGE"]) {
     test(`by ${method} is refused`, async () => {
       const wire = await node.wire();

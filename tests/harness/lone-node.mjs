@@ -1,4 +1,4 @@
-// One node without Redis, for the tests of what stands between the TCP socket and Socket.IO. Without a balancer, unless
+// One node, without Redis unless a test gives it one, for the tests of what stands between the TCP socket and Socket.IO. Without a balancer, unless
 // ROOMCAST_TEST_THROUGH=haproxy puts one before it: the protocols are the same through it.
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
@@ -29,7 +29,8 @@ export class LoneNode {
     const config = join(this.directory, "roomcast.toml");
     const server = { listen: `127.0.0.1:${this.port}`, ...settings.server };
     const node = { tag: "n001", ...settings.node };
-    const internal = { listen: `127.0.0.1:${this.internalPort}`, ...settings.internal };
+    const place = `127.0.0.1:${this.internalPort}`;
+    const internal = { listen: place, advertise: place, ...settings.internal };
     writeFileSync(config, toml({ ...settings, node, server, internal }));
     this.process = new Child(BINARY, ["serve", "--config", config]);
     const ready = async () => !this.process.alive || (await ask(this.internalPort, "/ready")).status === 200;

@@ -173,7 +173,8 @@ fn gateway(program: &Path, config: &Path) -> Command {
 }
 
 /// Clients come as fast as they can; nobody asks the nodes anything.
-const UNHINDERED: &str = "max_handshakes_per_second = 1000000\n[internal]\nlisten = \"\"\n";
+const UNHINDERED: &str =
+    "max_handshakes_per_second = 1000000\nmax_connections_per_second = 0\n[internal]\nlisten = \"\"\n";
 
 /// The defaults, but for what tells the nodes apart and joins them.
 fn config_text(

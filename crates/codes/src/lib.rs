@@ -115,13 +115,18 @@ codes! {
     /// `Retry-After`; clients come back by themselves.
     ServerFull = "server_full", http(503);
     /// The client's address has as many connections or sessions as it may (`server.max_connections_per_address`,
-    /// `server.max_sessions_per_address`). With `Retry-After`.
+    /// `server.max_sessions_per_address`), or opens more in a second than it may
+    /// (`server.max_connections_per_second_per_address`, `server.max_handshakes_per_second_per_address`). With
+    /// `Retry-After`.
     AddressFull = "address_full", http(429);
-    /// More clients come than the node takes in a second (`server.max_handshakes_per_second`). With `Retry-After`.
+    /// More clients come than the node takes in a second (`server.max_handshakes_per_second`,
+    /// `server.max_connections_per_second`). With `Retry-After`.
     TooManyHandshakes = "too_many_handshakes", http(503);
     /// The node is about to stop: it takes no new sessions, and closes those that it has bit by bit. Clients come back
     /// by themselves, to another node.
     Draining = "draining", and_close(http(503));
+    /// The program that serves the endpoint does not tell it the client's address (`ConnectInfo`). The node's log says so.
+    NoClientAddress = "no_client_address", http(500);
     /// The page of the client is of an origin that may not connect (`server.origins`).
     OriginNotAllowed = "origin_not_allowed", engine(4);
     /// The node's own checks do not admit the client; the message says why.
@@ -137,16 +142,21 @@ codes! {
     /// The request does not fit the session: another transport, a second upgrade, no websocket handshake, a method that is
     /// not served.
     BadRequest = "bad_request", engine(3);
+    /// The websocket handshake is of another version than 13, the one of RFC 6455; `Sec-WebSocket-Version` says so.
+    UnsupportedWebsocketVersion = "unsupported_websocket_version", http(426);
     /// The session id is not one of this cluster's, or its session is gone. Clients start anew. Metrics tell the reason.
     UnknownSession = "unknown_session", engine(1);
     /// The query of the request is longer than `server.max_query_bytes`.
     QueryTooLong = "query_too_long", http(414);
     /// The head of the request is larger than `server.max_header_bytes`, or has more than `server.max_headers` lines.
     HeadTooLarge = "head_too_large", http(431);
+    /// What came before the first request is no TLS handshake that succeeds (`server.tls_cert_file`), or no PROXY header
+    /// (`server.proxy_protocol`). The connection is closed without an answer.
+    BadPreamble = "bad_preamble", http(400);
     /// What came is no HTTP/1.1. The connection is closed.
     BadHead = "bad_head", http(400);
-    /// The head of a request did not arrive in time (`server.header_timeout_ms`). The connection is closed without an
-    /// answer.
+    /// The head of a request, or a PROXY header or TLS handshake before it, did not arrive in time
+    /// (`server.header_timeout_ms`). The connection is closed without an answer.
     HeadTimeout = "head_timeout", http(408);
 
     /// The body of a request did not arrive in time (`server.body_timeout_ms`).

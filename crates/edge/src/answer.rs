@@ -8,6 +8,8 @@ use http::{HeaderValue, StatusCode, header};
 use roomcast_codes::{Code, HttpAnswer};
 use serde_json::json;
 
+use crate::request::WEBSOCKET_VERSION;
+
 /// A request that is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
@@ -56,6 +58,12 @@ impl Refused {
             let seconds = after.as_millis().div_ceil(1000).max(1);
             headers.insert(header::RETRY_AFTER, u64::try_from(seconds).unwrap_or(u64::MAX).into());
         }
+        if self.code == Code::UnsupportedWebsocketVersion {
+            // RFC 6455, 4.4, and RFC 9110, 15.5.22: what the client should speak instead.
+            headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static(WEBSOCKET_VERSION));
+            headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+            headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        }
         response
     }
 }
@@ -74,6 +82,8 @@ fn usual(code: Code) -> &'static str {
         Code::AddressFull => "too many connections from this address",
         Code::TooManyHandshakes => "too many clients are coming at once, come back later",
         Code::Draining => "the node is about to stop, come back",
+        Code::NoClientAddress => "the server does not know who the client is",
+        Code::UnsupportedWebsocketVersion => "this version of websockets is not spoken, but 13",
         Code::QueryTooLong => "the query is too long",
         Code::BodyTimeout => "the body did not arrive in time",
         Code::BodyTooLarge => "the body is too large",
@@ -110,5 +120,15 @@ mod tests {
             (StatusCode::SERVICE_UNAVAILABLE, &HeaderValue::from_static("2"))
         );
         assert_eq!(body(&refused).await["code"], "server_full");
+    }
+
+    #[tokio::test]
+    async fn who_speaks_another_version_of_websockets_is_told_which_one_to_speak() {
+        let refused = Refused::because(Code::UnsupportedWebsocketVersion);
+        let response = refused.response();
+        assert_eq!(response.status(), StatusCode::UPGRADE_REQUIRED);
+        assert_eq!(response.headers()[header::SEC_WEBSOCKET_VERSION], "13");
+        assert_eq!(response.headers()[header::UPGRADE], "websocket");
+        assert_eq!(body(&refused).await["code"], "unsupported_websocket_version");
     }
 }

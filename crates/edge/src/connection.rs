@@ -4,7 +4,6 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -22,44 +21,44 @@ use tokio::sync::watch;
 use tower::ServiceExt;
 use tracing::debug;
 
+use crate::admission::Admission;
 use crate::answer::Refused;
-use crate::per_client::{ClientKey, PerClient};
-use crate::proxy_protocol;
+use crate::proxy_protocol::{self, ProxyProtocolError};
 use crate::server::ServerSettings;
 use crate::stats::Stats;
 use crate::transport::{Begun, Transport};
 use crate::wire::{Place, Wire};
-
-/// When refused clients may come back.
-const LATER: Duration = Duration::from_secs(5);
 
 /// A connection that was accepted.
 pub(crate) struct Connection {
     pub(crate) stream: TcpStream,
     pub(crate) peer: SocketAddr,
     pub(crate) has_proxy_header: bool,
-    pub(crate) per_client: Arc<PerClient>,
+    pub(crate) admission: Arc<Admission>,
     pub(crate) settings: Arc<ServerSettings>,
     pub(crate) stats: Stats,
 }
 
 impl Connection {
     /// Serves it until it ends or becomes a websocket; when the server stops, the request under way is the last.
-    pub(crate) async fn run(self, mut place: Place, app: Router, mut stop: watch::Receiver<()>) {
-        let Self { stream, peer, has_proxy_header, per_client, settings, stats } = self;
-        let Some((transport, client)) = begin(stream, peer, has_proxy_header, &settings, &stats).await else {
-            return;
-        };
-        if has_proxy_header {
+    pub(crate) async fn run(mut self, mut place: Place, app: Router, mut stop: watch::Receiver<()>) {
+        let Some((client, before)) = self.client().await else { return };
+        if self.has_proxy_header {
             // Only now it is known whose connection it is.
-            match per_client.try_acquire(ClientKey::from(client.ip())) {
-                Some(own) => place.1 = Some(own),
-                None => {
-                    stats.refuse(Code::AddressFull);
-                    return refuse(transport, Code::AddressFull, settings.header_timeout).await;
+            let is_client = !self.settings.trusted_proxies.trusts(client.ip());
+            match self.admission.client(is_client.then_some(client)) {
+                Ok(own) => place.1 = own,
+                Err(refused) => {
+                    drop(place);
+                    self.stats.refuse(refused.code);
+                    let Some(_permit) = self.admission.refusal() else { return };
+                    return self.refuse_behind(before, &refused).await;
                 }
             }
         }
+        let Self { stream, peer, settings, stats, .. } = self;
+        let begun = Begun { before, stream };
+        let Some(transport) = secure(begun, peer, &settings, &stats).await else { return };
         let wire = Wire::new(transport, settings.write_stall, &stats, place);
         // Idle connections end by the same timeout, which is no offence after a request.
         let was_used = Arc::new(AtomicBool::new(false));
@@ -99,65 +98,61 @@ impl Connection {
 
 impl Connection {
     /// Answers its first request with a refusal.
-    pub(crate) async fn refuse(self, code: Code) {
-        let Self { stream, peer, has_proxy_header, settings, stats, .. } = self;
-        if let Some((transport, _)) = begin(stream, peer, has_proxy_header, &settings, &stats).await {
-            refuse(transport, code, settings.header_timeout).await;
+    pub(crate) async fn refuse(mut self, refused: &Refused) {
+        if let Some((_, before)) = self.client().await {
+            self.refuse_behind(before, refused).await;
+        }
+    }
+
+    async fn refuse_behind(self, before: Bytes, refused: &Refused) {
+        let Self { stream, peer, settings, stats, .. } = self;
+        let begun = Begun { before, stream };
+        let Some(transport) = secure(begun, peer, &settings, &stats).await else { return };
+        let patience = settings.header_timeout;
+        let service = service_fn(|_| async { Ok::<_, Infallible>(refused.response()) });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(patience)
+            .keep_alive(false)
+            .serve_connection(TokioIo::new(transport), service);
+        // Whether the client reads the answer is its own business.
+        let _ = tokio::time::timeout(patience, connection).await;
+    }
+
+    /// Who the client is: by a PROXY header, if there is to be one. And what was read behind that.
+    async fn client(&mut self) -> Option<(SocketAddr, Bytes)> {
+        if !self.has_proxy_header {
+            return Some((self.peer, Bytes::new()));
+        }
+        match proxy_protocol::accept(&mut self.stream, self.settings.header_timeout).await {
+            Ok((told, before)) => Some((told.unwrap_or(self.peer), before)),
+            Err(error) => {
+                let is_late = matches!(error, ProxyProtocolError::Timeout);
+                failed(&self.stats, self.peer, is_late, &error);
+                None
+            }
         }
     }
 }
 
-/// Everything before the first request; `None` if it came to nothing.
-async fn begin(
-    stream: TcpStream,
+/// TLS, if the server has it.
+async fn secure(
+    begun: Begun,
     peer: SocketAddr,
-    has_proxy_header: bool,
     settings: &ServerSettings,
     stats: &Stats,
-) -> Option<(Transport, SocketAddr)> {
-    let begun = prelude(stream, peer, has_proxy_header, settings).await;
-    let failed = |error: &String| {
-        stats.refuse(Code::BadHead);
-        debug!(%peer, error, "connection ended before its first request");
-    };
-    begun.inspect_err(failed).ok()
-}
-
-/// What comes before HTTP: a PROXY header, TLS.
-async fn prelude(
-    mut stream: TcpStream,
-    peer: SocketAddr,
-    has_proxy_header: bool,
-    settings: &ServerSettings,
-) -> Result<(Transport, SocketAddr), String> {
-    let (mut client, mut before) = (peer, Bytes::new());
-    if has_proxy_header {
-        let (told, rest) = proxy_protocol::accept(&mut stream, settings.header_timeout)
-            .await
-            .map_err(|error| error.to_string())?;
-        client = told.unwrap_or(peer);
-        before = rest;
-    }
-    let begun = Begun { before, stream };
-    let Some(tls) = &settings.tls else {
-        return Ok((Transport::Tcp(begun), client));
-    };
+) -> Option<Transport> {
+    let Some(tls) = &settings.tls else { return Some(Transport::Tcp(begun)) };
     match tokio::time::timeout(settings.header_timeout, tls.acceptor().accept(begun)).await {
-        Ok(Ok(stream)) => Ok((Transport::Tls(Box::new(stream)), client)),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err("no TLS handshake in time".into()),
+        Ok(Ok(stream)) => return Some(Transport::Tls(Box::new(stream))),
+        Ok(Err(error)) => failed(stats, peer, false, &error),
+        Err(late) => failed(stats, peer, true, &late),
     }
+    None
 }
 
-/// Reads one request and answers it with a refusal.
-async fn refuse(transport: Transport, code: Code, patience: Duration) {
-    let refused = Refused::because(code).until(LATER);
-    let service = service_fn(|_| async { Ok::<_, Infallible>(refused.response()) });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(patience)
-        .keep_alive(false)
-        .serve_connection(TokioIo::new(transport), service);
-    // Whether the client reads the answer is its own business.
-    let _ = tokio::time::timeout(patience, connection).await;
+/// What comes before HTTP came to nothing.
+fn failed(stats: &Stats, peer: SocketAddr, is_late: bool, error: &(dyn std::error::Error + 'static)) {
+    stats.refuse(if is_late { Code::HeadTimeout } else { Code::BadPreamble });
+    debug!(%peer, error, "connection ended before its first request");
 }

@@ -1,8 +1,9 @@
 //! The Engine.IO endpoint: every request of a client passes here, in this order: origin, query, session or handshake.
 
 use std::convert::Infallible;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -13,15 +14,15 @@ use futures_util::future::BoxFuture;
 use http::{HeaderName, HeaderValue, Method, Request, header};
 use roomcast_codes::Code;
 use tower::Service;
-use tracing::{debug, warn};
+use tracing::{debug, error, warn};
 
 use crate::answer::Refused;
 use crate::client::TrustedProxies;
 use crate::engine::{Engine, Hooks};
-use crate::forward::{Directory, Forwarded, Forwarder, OWNER_HEADER};
-use crate::handshake::Rate;
+use crate::forward::{Directory, Failing, Forwarded, Forwarder, OWNER_HEADER};
 use crate::keys::Keys;
 use crate::origins::{self, OriginCheck, Origins, Refusals};
+use crate::rates::{PerClientRate, Rate};
 use crate::request::{Asked, Protocol, Transport};
 use crate::sessions::Sessions;
 use crate::sid::{SidError, Sids};
@@ -45,8 +46,10 @@ pub struct EdgeSettings {
     pub max_sessions: usize,
     /// Most sessions of one client address (IPv6: of a /64); 0 for no limit. Default 0.
     pub max_sessions_per_address: usize,
-    /// Most new sessions in a second. Default 2 000.
+    /// Most new sessions in a second; 0 for no limit. Default 2 000.
     pub max_handshakes_per_second: u32,
+    /// Most new sessions of one client address in a second (IPv6: of a /64); 0 for no limit. Default 0.
+    pub max_handshakes_per_second_per_address: u32,
     /// Longest query. Default 2 048 bytes.
     pub max_query_bytes: usize,
     /// Largest packet of a client. Default 1 000 000 bytes.
@@ -74,6 +77,7 @@ impl Default for EdgeSettings {
             max_sessions: 50_000,
             max_sessions_per_address: 0,
             max_handshakes_per_second: 2_000,
+            max_handshakes_per_second_per_address: 0,
             max_query_bytes: 2_048,
             max_payload_bytes: 1_000_000,
             max_packets_per_payload: 10_000,
@@ -99,6 +103,11 @@ pub struct Peers {
 }
 
 /// The endpoint, in front of an Engine.IO server. A tower service; clones are the same endpoint.
+///
+/// It must be told who is connected, by axum's [`ConnectInfo`]`<SocketAddr>` in the extensions of each request, as
+/// [`Server`](crate::Server) does. With `axum::serve` that is
+/// `router.into_make_service_with_connect_info::<SocketAddr>()`. Requests without it are answered with 500
+/// ([`Code::NoClientAddress`]), and the log says why: all clients would share the limits of one address.
 pub struct Edge<E> {
     pub(crate) inner: Arc<Inner<E>>,
 }
@@ -112,7 +121,11 @@ pub(crate) struct Inner<E> {
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) stats: Stats,
     pub(crate) rate: Rate,
+    pub(crate) rate_per_client: PerClientRate,
     refused_origins: Refusals,
+    pub(crate) failing: Failing,
+    /// That nobody tells who the client is was logged.
+    is_blindness_told: AtomicBool,
 }
 
 /// One request, as far as it was understood.
@@ -144,18 +157,31 @@ impl<E: Engine> Edge<E> {
             });
         }));
         let rate = Rate::new(settings.max_handshakes_per_second);
-        let refused_origins = Refusals::default();
-        let inner = Inner { settings, engine, hooks, sids, peers, sessions, stats, rate, refused_origins };
+        let rate_per_client = PerClientRate::new(settings.max_handshakes_per_second_per_address);
+        let inner = Inner {
+            settings,
+            engine,
+            hooks,
+            sids,
+            peers,
+            sessions,
+            stats,
+            rate,
+            rate_per_client,
+            refused_origins: Refusals::default(),
+            failing: Failing::default(),
+            is_blindness_told: AtomicBool::new(false),
+        };
         Self { inner: Arc::new(inner) }
     }
 
-    /// Answers a client. Its address is that of axum's [`ConnectInfo`], or what trusted proxies say.
+    /// Answers a client. Its address is that of axum's [`ConnectInfo`], which must be there, or what trusted proxies say.
     pub async fn handle(&self, request: Request<Body>) -> Response {
         let inner = &self.inner;
-        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-        let peer =
-            peer.map_or_else(|| SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)), |ConnectInfo(peer)| *peer);
-        let client = inner.settings.trusted_proxies.client(peer, request.headers());
+        let Some(ConnectInfo(peer)) = request.extensions().get::<ConnectInfo<SocketAddr>>() else {
+            return self.refuse_blindly();
+        };
+        let client = inner.settings.trusted_proxies.client(*peer, request.headers());
 
         let check = inner.settings.origins.check(request.headers());
         let origin = request.headers().get(header::ORIGIN).cloned();
@@ -246,10 +272,7 @@ impl<E: Engine> Edge<E> {
         request: Request<Body>,
         incoming: &Incoming<'_>,
     ) -> Result<Response, Refused> {
-        let unknown = |reason| {
-            self.inner.stats.unknown_session(reason);
-            Refused::because(Code::UnknownSession)
-        };
+        let unknown = |reason| self.unknown_session(reason);
         match self.inner.sids.read(token) {
             Ok(sid) => match self.inner.sessions.find(sid) {
                 Some(session) => self.request(&session, sid, request, incoming).await,
@@ -259,25 +282,24 @@ impl<E: Engine> Edge<E> {
             Err(SidError::Forged) => Err(unknown(UnknownSession::Forged)),
             // It was passed on once: whoever did it and this node do not agree on who is who.
             Err(SidError::Foreign(_)) if incoming.is_forwarded => Err(unknown(UnknownSession::Loop)),
-            Err(SidError::Foreign(tag)) => {
-                let peers = self.inner.peers.as_ref();
-                let to = peers.and_then(|peers| Some((peers, peers.directory.address_of(tag)?)));
-                let Some((peers, address)) = to else {
-                    return Err(unknown(UnknownSession::Owner));
-                };
-                match peers.forwarder.forward(tag, &address, request, incoming.client).await {
-                    Ok(response) => {
-                        self.inner.stats.forwarded(Forward::Answered);
-                        Ok(response)
-                    }
-                    Err(error) => {
-                        self.inner.stats.forwarded(Forward::Failed);
-                        warn!(node = %tag, %error, "request cannot be forwarded to its node");
-                        Err(unknown(UnknownSession::Owner))
-                    }
-                }
-            }
+            Err(SidError::Foreign(tag)) => self.pass_on(tag, request, incoming.client).await,
         }
+    }
+
+    pub(crate) fn unknown_session(&self, reason: UnknownSession) -> Refused {
+        self.inner.stats.unknown_session(reason);
+        Refused::because(Code::UnknownSession)
+    }
+
+    fn refuse_blindly(&self) -> Response {
+        if !self.inner.is_blindness_told.swap(true, Ordering::Relaxed) {
+            error!(
+                "requests come without the address of the client and are refused: the server in front of the \
+                 endpoint must add axum's ConnectInfo<SocketAddr>, such as by into_make_service_with_connect_info"
+            );
+        }
+        self.inner.stats.refuse(Code::NoClientAddress);
+        Refused::because(Code::NoClientAddress).response()
     }
 
     fn refuse(&self, client: SocketAddr, refused: &Refused) -> Response {

@@ -5,8 +5,6 @@ use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::response::Response;
-use governor::clock::{Clock, DefaultClock};
-use governor::{DefaultDirectRateLimiter, Quota};
 use http::request::Parts;
 use http::{Method, Request, Uri};
 use roomcast_codes::Code;
@@ -16,6 +14,7 @@ use crate::answer::Refused;
 use crate::edge::{Edge, Incoming};
 use crate::engine::{Engine, Handshake};
 use crate::parts;
+use crate::per_client::ClientKey;
 use crate::polling;
 use crate::request::{Transport, websocket_key};
 use crate::session::{ConnectionHandle, Session};
@@ -27,27 +26,6 @@ const LATER: Duration = Duration::from_secs(5);
 
 /// When clients of a node that is about to stop may come back: at once, another node takes them.
 const SOON: Duration = Duration::from_secs(1);
-
-/// How many new sessions there may be in a second.
-pub(crate) struct Rate {
-    limiter: DefaultDirectRateLimiter,
-    clock: DefaultClock,
-}
-
-impl Rate {
-    pub(crate) fn new(per_second: u32) -> Self {
-        let per_second = per_second.try_into().unwrap_or(std::num::NonZeroU32::MIN);
-        Self {
-            limiter: DefaultDirectRateLimiter::direct(Quota::per_second(per_second)),
-            clock: DefaultClock::default(),
-        }
-    }
-
-    /// The time to wait, if there are too many.
-    fn check(&self) -> Result<(), Duration> {
-        self.limiter.check().map_err(|until| until.wait_time_from(self.clock.now()))
-    }
-}
 
 impl<E: Engine> Edge<E> {
     pub(crate) async fn handshake(
@@ -65,13 +43,15 @@ impl<E: Engine> Edge<E> {
             return Err(Refused::because(Code::Draining).until(SOON));
         }
         let (parts, _) = request.into_parts();
-        if asked.transport == Transport::Websocket && websocket_key(&parts.method, &parts.headers).is_none() {
-            return Err(Refused::because(Code::BadRequest));
+        if asked.transport == Transport::Websocket {
+            websocket_key(&parts.method, &parts.headers).map_err(Refused::because)?;
         }
         let place = inner.sessions.reserve(incoming.client).map_err(|full| match full {
             Full::Node => Refused::because(Code::ServerFull).until(LATER),
             Full::Client => Refused::because(Code::AddressFull).until(LATER),
         })?;
+        let too_often = |wait| Refused::because(Code::AddressFull).until(wait);
+        inner.rate_per_client.check(ClientKey::from(incoming.client.ip())).map_err(too_often)?;
         // The last of the limits: what one address asks for in vain must not count against all others.
         if let Err(wait) = inner.rate.check() {
             return Err(Refused::because(Code::TooManyHandshakes).until(wait));
@@ -122,8 +102,7 @@ impl<E: Engine> Edge<E> {
         reduced: Request<()>,
         is_upgrade: bool,
     ) -> Result<Response, Refused> {
-        let key =
-            websocket_key(&parts.method, &parts.headers).ok_or_else(|| Refused::because(Code::BadRequest))?;
+        let key = websocket_key(&parts.method, &parts.headers).map_err(Refused::because)?;
         let response = switching_protocols(key, &parts.headers);
         let upgrade = hyper::upgrade::on(Request::from_parts(parts, ()));
         let inner = Arc::clone(&self.inner);

@@ -17,6 +17,9 @@ const MIN_SECRET: usize = 32;
 /// Length of a MAC, in bytes: 128 bits of HMAC-SHA-256.
 const MAC: usize = 16;
 
+/// Bytes of a fingerprint: enough that two secrets of a cluster do not have the same.
+const FINGERPRINT: usize = 6;
+
 /// The length of a MAC as text.
 pub(crate) const MAC_TEXT: usize = 22;
 
@@ -104,6 +107,20 @@ impl Keys {
         let former = accepted.iter().filter(|key| !is_of(key, "same", b"", &same)).cloned();
         *accepted = std::iter::once(new).chain(former).take(MAX_SECRETS).collect();
         Ok(())
+    }
+
+    /// Forgets the secrets that do not sign.
+    pub fn forget_former(&self) {
+        let mut accepted = self.accepted.write().unwrap_or_else(PoisonError::into_inner);
+        *accepted = accepted.iter().take(1).cloned().collect();
+    }
+
+    /// A short text for each accepted secret, by which nodes find out whether they have one in common. It does not tell
+    /// the secret, and too little of a MAC to prove a guess.
+    #[must_use]
+    pub fn fingerprints(&self) -> Vec<String> {
+        let short = |key| URL_SAFE_NO_PAD.encode(&mac(key, "fingerprint", b"")[..FINGERPRINT]);
+        self.accepted().iter().map(short).collect()
     }
 
     /// The MAC of `message`. What is signed for one purpose is not accepted for another.
@@ -237,6 +254,26 @@ mod tests {
         for letter in ["a", "b", "c", "d"] {
             assert!(keys.verify("sid", b"x", &self::keys(letter).sign("sid", b"x")), "{letter}");
         }
+    }
+
+    #[test]
+    fn fingerprints_tell_which_secrets_are_the_same_and_nothing_more() {
+        let (ab, bc) = (keys("ab").fingerprints(), keys("bc").fingerprints());
+        assert_eq!((ab.len(), bc.len()), (2, 2));
+        assert_eq!(ab[1], bc[0]);
+        assert!(ab[0] != bc[0] && ab[0] != bc[1]);
+        assert!(ab.iter().all(|text| text.len() == 8), "{ab:?}");
+        // No beginning of what is signed for another purpose.
+        assert!(!keys("a").sign_text("sid", b"").starts_with(&ab[0]));
+    }
+
+    #[test]
+    fn former_secrets_can_be_forgotten() {
+        let keys = keys("ab");
+        keys.forget_former();
+        assert_eq!(keys.sign("sid", b"x"), self::keys("a").sign("sid", b"x"));
+        assert!(keys.verify("sid", b"x", &self::keys("a").sign("sid", b"x")));
+        assert!(!keys.verify("sid", b"x", &self::keys("b").sign("sid", b"x")));
     }
 
     #[test]

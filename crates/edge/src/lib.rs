@@ -10,8 +10,8 @@
 //! open is closed here; `docs/architecture.md` has the list.
 //!
 //! The way of a request: `server` and `connection` (TCP, HTTP), `edge` (origin, query), then `handshake` for a client
-//! without a session, or `requests` and `polling` for one of a session; websockets go through `websocket`, which is also
-//! where a session is closed.
+//! without a session, `requests` and `polling` for one of a session, or `strays` for one of another node; websockets go
+//! through `websocket`, which is also where a session is closed.
 //!
 //! ```no_run
 //! # async fn run() -> Result<(), roomcast_edge::BindError> {
@@ -23,6 +23,7 @@
 //! # Ok(()) }
 //! ```
 
+mod admission;
 mod answer;
 mod client;
 mod connection;
@@ -40,6 +41,7 @@ mod parts;
 mod per_client;
 mod polling;
 mod proxy_protocol;
+mod rates;
 mod request;
 mod requests;
 mod server;
@@ -47,6 +49,7 @@ mod session;
 mod sessions;
 mod sid;
 mod stats;
+mod strays;
 mod tag;
 mod tls;
 mod transport;

@@ -22,9 +22,6 @@ use crate::sid::Sid16;
 
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain;charset=UTF-8");
 
-/// Largest answer of the Engine.IO server that is looked into; its own limit is lower.
-const MAX_ANSWER: usize = 64 * 1024 * 1024;
-
 /// The first answer of a session: the open packet. Gives the raw session id, and the packet as the client gets it.
 pub(crate) async fn opened(
     response: Response,
@@ -33,7 +30,7 @@ pub(crate) async fn opened(
     issue: impl FnOnce(Sid16) -> String,
 ) -> Option<(Sid16, Response)> {
     let (mut parts, body) = response.into_parts();
-    let body = axum::body::to_bytes(body, MAX_ANSWER).await.ok()?;
+    let body = whole(body).await.ok()?;
     let text = std::str::from_utf8(&body).ok()?;
     let mut packet: Value = serde_json::from_str(text.get(text.find('{')?..)?).ok()?;
     let sid: Sid16 = packet["sid"].as_str()?.parse().ok()?;
@@ -127,7 +124,7 @@ async fn finish(session: &Session, response: Response, closing: bool) -> Respons
         return response;
     }
     let (mut parts, body) = response.into_parts();
-    let Ok(mut body) = axum::body::to_bytes(body, MAX_ANSWER).await else {
+    let Ok(mut body) = whole(body).await else {
         return Response::from_parts(parts, Body::empty());
     };
     if session.protocol == Protocol::V3 {
@@ -142,6 +139,12 @@ async fn finish(session: &Session, response: Response, closing: bool) -> Respons
     }
     parts.headers.insert(header::CONTENT_LENGTH, body.len().into());
     Response::from_parts(parts, Body::from(body))
+}
+
+/// An answer of the Engine.IO server, which has all of it in memory already. It has no limit there: a single packet is
+/// sent however large it is, so that a limit here would lose what the session's queue no longer has.
+async fn whole(body: Body) -> Result<Bytes, axum::Error> {
+    Ok(body.collect().await?.to_bytes())
 }
 
 fn with_close(headers: &HeaderMap, protocol: Protocol, body: &Bytes) -> Bytes {

@@ -1,6 +1,6 @@
 //! What a request to the Engine.IO endpoint asks for.
 
-use http::{HeaderMap, HeaderValue, Method, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use roomcast_codes::Code;
 
 /// A version of the Engine.IO protocol.
@@ -80,8 +80,11 @@ fn single<'a>(query: &'a str, key: &str) -> Result<Option<&'a str>, ()> {
     if values.next().is_some() { Err(()) } else { Ok(first) }
 }
 
+/// The version of websockets that is spoken (RFC 6455, 4.1).
+pub(crate) const WEBSOCKET_VERSION: &str = "13";
+
 /// The key of a websocket handshake (RFC 6455, 4.2.1), if the request is one.
-pub(crate) fn websocket_key<'a>(method: &Method, headers: &'a HeaderMap) -> Option<&'a [u8]> {
+pub(crate) fn websocket_key<'a>(method: &Method, headers: &'a HeaderMap) -> Result<&'a [u8], Code> {
     let has = |name, token: &str| {
         headers
             .get_all(name)
@@ -89,12 +92,28 @@ pub(crate) fn websocket_key<'a>(method: &Method, headers: &'a HeaderMap) -> Opti
             .filter_map(|value| value.to_str().ok())
             .any(|value| value.split(',').any(|one: &str| one.trim().eq_ignore_ascii_case(token)))
     };
-    let version = headers.get(header::SEC_WEBSOCKET_VERSION)?;
-    let is_handshake = method == Method::GET
-        && has(header::UPGRADE, "websocket")
-        && has(header::CONNECTION, "upgrade")
-        && version == "13";
-    headers.get(header::SEC_WEBSOCKET_KEY).map(HeaderValue::as_bytes).filter(|_| is_handshake)
+    let is_handshake =
+        method == Method::GET && has(header::UPGRADE, "websocket") && has(header::CONNECTION, "upgrade");
+    let version = only(headers, &header::SEC_WEBSOCKET_VERSION).filter(|_| is_handshake);
+    // Before the key: another version may have another form of it.
+    if version.ok_or(Code::BadRequest)? != WEBSOCKET_VERSION {
+        return Err(Code::UnsupportedWebsocketVersion);
+    }
+    let key = only(headers, &header::SEC_WEBSOCKET_KEY).map(HeaderValue::as_bytes);
+    key.filter(|key| is_nonce(key)).ok_or(Code::BadRequest)
+}
+
+/// The value of a header that may be there once.
+fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
+    let mut values = headers.get_all(name).iter();
+    values.next().filter(|_| values.next().is_none())
+}
+
+/// Whether this is base64 of 16 bytes. The last character has four bits that mean nothing: some clients leave them set,
+/// and other servers let them.
+fn is_nonce(key: &[u8]) -> bool {
+    let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    key.len() == 24 && key[..22].iter().all(is_base64) && key.ends_with(b"==")
 }
 
 #[cfg(test)]
@@ -129,19 +148,72 @@ mod tests {
         assert_eq!(Asked::read("EIO=4&transport=polling&sid").unwrap().sid, Some(""));
     }
 
-    #[test]
-    fn a_websocket_handshake_has_all_its_headers() {
+    /// The example of RFC 6455.
+    const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+
+    fn handshake() -> HeaderMap {
         let mut headers = HeaderMap::new();
         headers.insert(header::UPGRADE, "WebSocket".parse().unwrap());
         headers.insert(header::CONNECTION, "keep-alive, Upgrade".parse().unwrap());
         headers.insert(header::SEC_WEBSOCKET_VERSION, "13".parse().unwrap());
-        headers.insert(header::SEC_WEBSOCKET_KEY, "x".parse().unwrap());
-        assert_eq!(websocket_key(&Method::GET, &headers), Some(&b"x"[..]));
-        assert_eq!(websocket_key(&Method::POST, &headers), None);
-        for name in [header::UPGRADE, header::CONNECTION, header::SEC_WEBSOCKET_VERSION] {
+        headers.insert(header::SEC_WEBSOCKET_KEY, KEY.parse().unwrap());
+        headers
+    }
+
+    #[test]
+    fn a_websocket_handshake_has_all_its_headers() {
+        let headers = handshake();
+        assert_eq!(websocket_key(&Method::GET, &headers), Ok(KEY.as_bytes()));
+        assert_eq!(websocket_key(&Method::POST, &headers), Err(Code::BadRequest));
+        for name in
+            [header::UPGRADE, header::CONNECTION, header::SEC_WEBSOCKET_VERSION, header::SEC_WEBSOCKET_KEY]
+        {
             let mut without = headers.clone();
-            without.remove(name);
-            assert_eq!(websocket_key(&Method::GET, &without), None);
+            without.remove(&name);
+            assert_eq!(websocket_key(&Method::GET, &without), Err(Code::BadRequest), "{name}");
         }
+        for name in [header::SEC_WEBSOCKET_VERSION, header::SEC_WEBSOCKET_KEY] {
+            let mut twice = headers.clone();
+            twice.append(&name, headers[&name].clone());
+            assert_eq!(websocket_key(&Method::GET, &twice), Err(Code::BadRequest), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_key_of_a_websocket_is_base64_of_16_bytes() {
+        let mut headers = handshake();
+        for good in [KEY, "AAAAAAAAAAAAAAAAAAAAAA==", "+/+/+/+/+/+/+/+/+/+/+/==", "AAAAAAAAAAAAAAAAAAAAAB=="]
+        {
+            headers.insert(header::SEC_WEBSOCKET_KEY, good.parse().unwrap());
+            assert_eq!(websocket_key(&Method::GET, &headers), Ok(good.as_bytes()));
+        }
+        for bad in [
+            "",
+            "x",
+            "dGhlIHNhbXBsZSBub25jZQ",
+            "dGhlIHNhbXBsZSBub25jZQ=",
+            "dGhlIHNhbXBsZSBub25jZQA=",
+            "dGhlIHNhbXBsZSBub25jZQAA",
+            "dGhlIHNhbXBsZSBub25j",
+            "dGhlIHNhbXBsZSBub25jZQ==dGhl",
+            "dGhlIHNhbXBsZSBub25j-_==",
+            "dGhlIHNhbXBsZSBub25j Q==",
+        ] {
+            headers.insert(header::SEC_WEBSOCKET_KEY, bad.parse().unwrap());
+            assert_eq!(websocket_key(&Method::GET, &headers), Err(Code::BadRequest), "{bad}");
+        }
+    }
+
+    #[test]
+    fn another_version_of_websockets_is_told_apart() {
+        let mut headers = handshake();
+        for version in ["8", "14", "0", "", "13, 8", "abc"] {
+            headers.insert(header::SEC_WEBSOCKET_VERSION, version.parse().unwrap());
+            let refused = Err(Code::UnsupportedWebsocketVersion);
+            assert_eq!(websocket_key(&Method::GET, &headers), refused, "{version}");
+        }
+        // Without the rest it is no handshake at all.
+        headers.remove(header::UPGRADE);
+        assert_eq!(websocket_key(&Method::GET, &headers), Err(Code::BadRequest));
     }
 }

@@ -112,11 +112,8 @@ impl<E: Engine> Edge<E> {
         request: Request<Body>,
     ) -> Result<Response, Refused> {
         let (parts, _) = request.into_parts();
-        let is_handshake = websocket_key(&parts.method, &parts.headers).is_some();
-        if !is_handshake
-            || session.transport() == Transport::Websocket
-            || session.is_upgrading.swap(true, Ordering::AcqRel)
-        {
+        websocket_key(&parts.method, &parts.headers).map_err(Refused::because)?;
+        if session.transport() == Transport::Websocket || session.is_upgrading.swap(true, Ordering::AcqRel) {
             return Err(Refused::because(Code::BadRequest));
         }
         let uri = polling::session_uri(&self.inner.settings.path, sid, session.protocol, "websocket");

@@ -11,18 +11,14 @@ use std::time::Duration;
 use axum::Router;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tracing::{debug, warn};
 
+use crate::admission::Admission;
 use crate::client::{TrustedProxies, canonical};
 use crate::connection::Connection;
-use crate::per_client::{ClientKey, PerClient};
 use crate::stats::Stats;
 use crate::tls::Tls;
-use roomcast_codes::Code;
-
-/// Refusals that are being answered at the same time; beyond that a connection is closed without a word.
-const MAX_REFUSALS: usize = 256;
 
 /// Limits of a [`Server`].
 #[derive(Debug, Clone)]
@@ -31,6 +27,12 @@ pub struct ServerSettings {
     pub max_connections: usize,
     /// Most connections from one address (IPv6: from one /64), trusted proxies excepted; 0 for no limit. Default 0.
     pub max_connections_per_address: usize,
+    /// Most new connections in a second, counted before TLS; 0 for no limit. Default 10 000: five times the new sessions
+    /// that an [`Edge`](crate::Edge) admits, since a client that polls needs several connections.
+    pub max_connections_per_second: u32,
+    /// Most new connections of one address in a second (IPv6: of one /64), trusted proxies excepted; 0 for no limit.
+    /// Default 0: many people may have one address.
+    pub max_connections_per_second_per_address: u32,
     /// Longest time for a request's head to arrive, and for TLS and PROXY headers before it. Default 10 s.
     pub header_timeout: Duration,
     /// Most bytes of a request's head, at least 8 192. Default 16 384.
@@ -59,6 +61,8 @@ impl Default for ServerSettings {
         Self {
             max_connections: 50_000,
             max_connections_per_address: 0,
+            max_connections_per_second: 10_000,
+            max_connections_per_second_per_address: 0,
             header_timeout: Duration::from_secs(10),
             max_header_bytes: 16_384,
             max_headers: 100,
@@ -126,9 +130,7 @@ impl Server {
     pub async fn serve(self, app: Router, stop: impl Future<Output = ()>) {
         let Self { listener, settings, stats } = self;
         let settings = Arc::new(settings);
-        let permits = Arc::new(Semaphore::new(settings.max_connections.min(Semaphore::MAX_PERMITS)));
-        let per_client = Arc::new(PerClient::new(settings.max_connections_per_address));
-        let refusals = Arc::new(Semaphore::new(MAX_REFUSALS));
+        let admission = Arc::new(Admission::new(&settings));
         // Told to stop; and closed when the last connection's task is gone.
         let (stopping, stopped) = watch::channel(());
         let mut stop = std::pin::pin!(stop);
@@ -142,25 +144,23 @@ impl Server {
                 stream,
                 peer,
                 has_proxy_header: is_proxy && settings.proxy_protocol,
-                per_client: Arc::clone(&per_client),
+                admission: Arc::clone(&admission),
                 settings: Arc::clone(&settings),
                 stats: stats.clone(),
             };
-            let permit = Arc::clone(&permits).try_acquire_owned().map_err(|_| Code::ServerFull);
-            let place = permit.and_then(|permit| {
-                if is_proxy {
-                    return Ok((permit, None));
-                }
-                let own = per_client.try_acquire(ClientKey::from(peer.ip())).ok_or(Code::AddressFull)?;
-                Ok((permit, Some(own)))
+            let place = admission.place().and_then(|permit| {
+                // Whose connection it is, its header will tell.
+                let is_known = !connection.has_proxy_header;
+                let own = if is_known { admission.client((!is_proxy).then_some(peer))? } else { None };
+                Ok((permit, own))
             });
             match place {
                 Ok(place) => _ = tokio::spawn(connection.run(place, app.clone(), stopped.clone())),
-                Err(code) => {
-                    stats.refuse(code);
-                    if let Ok(permit) = Arc::clone(&refusals).try_acquire_owned() {
+                Err(refused) => {
+                    stats.refuse(refused.code);
+                    if let Some(permit) = admission.refusal() {
                         tokio::spawn(async move {
-                            connection.refuse(code).await;
+                            connection.refuse(&refused).await;
                             drop(permit);
                         });
                     }

@@ -7,7 +7,7 @@ use axum::Router;
 use axum::extract::ConnectInfo;
 use axum::routing::get;
 use roomcast_codes::Code;
-use roomcast_edge::{Server, ServerSettings, Stats, TrustedProxies};
+use roomcast_edge::{Server, ServerSettings, Stats, Tls, TrustedProxies};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -139,4 +139,127 @@ async fn a_full_node_tells_it_through_a_proxy() {
     let (_held, status) = ask(address, header).await;
     assert_eq!(status, "200");
     assert_eq!(ask(address, header).await.1, "503");
+}
+
+/// Waits until so many were refused for this reason.
+async fn refused(stats: &Stats, code: Code, count: u64) {
+    let counted = async {
+        while stats.snapshot().refused(code) != count {
+            tokio::task::yield_now().await;
+        }
+    };
+    let in_time = tokio::time::timeout(Duration::from_secs(20), counted).await;
+    assert!(in_time.is_ok(), "{code}: {}", stats.snapshot().refused(code));
+}
+
+/// Asks again and again until this is the status.
+async fn ask_until(address: std::net::SocketAddr, before: &str, wanted: &str) -> TcpStream {
+    let asking = async {
+        loop {
+            let (stream, status) = ask(address, before).await;
+            if status == wanted {
+                return stream;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), asking).await.unwrap()
+}
+
+#[tokio::test]
+async fn an_address_that_connects_too_often_is_told_when_to_come_back() {
+    let settings = ServerSettings { max_connections_per_second_per_address: 1, ..ServerSettings::default() };
+    let (address, stats) = serve(settings);
+    assert_eq!(ask(address, "").await.1, "200");
+    let answer = read_all(&mut ask_until(address, "", "429").await).await;
+    assert!(answer.contains("retry-after: 1") && answer.contains("\"code\":\"address_full\""), "{answer}");
+    assert_eq!(stats.snapshot().refused(Code::AddressFull), 1);
+    ask_until(address, "", "200").await;
+}
+
+#[tokio::test]
+async fn what_one_address_asks_for_in_vain_does_not_count_against_others() {
+    let settings = ServerSettings {
+        max_connections_per_second: 100,
+        max_connections_per_second_per_address: 1,
+        trusted_proxies: TrustedProxies::parse(&["127.0.0.1".to_owned()]).unwrap(),
+        proxy_protocol: true,
+        ..ServerSettings::default()
+    };
+    let (address, stats) = serve(settings);
+    let of = |client: &str| format!("PROXY TCP4 {client} 10.0.0.1 4000 80\r\n");
+    // More than all clients together may, had it been admitted.
+    for _ in 0..150 {
+        ask(address, &of("192.0.2.1")).await;
+    }
+    assert!(stats.snapshot().refused(Code::AddressFull) > 100);
+    assert_eq!(ask(address, &of("192.0.2.2")).await.1, "200");
+    // The proxy itself, with its health checks, is nobody's address.
+    for _ in 0..5 {
+        assert_eq!(ask(address, "PROXY UNKNOWN\r\n").await.1, "200");
+    }
+    assert_eq!(stats.snapshot().refused(Code::TooManyHandshakes), 0);
+}
+
+#[tokio::test]
+async fn a_node_takes_so_many_connections_in_a_second() {
+    let settings = ServerSettings {
+        max_connections_per_second: 1,
+        trusted_proxies: TrustedProxies::parse(&["127.0.0.1".to_owned()]).unwrap(),
+        max_connections_per_second_per_address: 1,
+        ..ServerSettings::default()
+    };
+    let (address, stats) = serve(settings);
+    assert_eq!(ask(address, "").await.1, "200");
+    // A proxy is excepted from the limits of an address, and not from those of the node.
+    let answer = read_all(&mut ask_until(address, "", "503").await).await;
+    assert!(answer.contains("retry-after: 1"), "{answer}");
+    assert!(answer.contains("\"code\":\"too_many_handshakes\""), "{answer}");
+    assert_eq!(stats.snapshot().refused(Code::TooManyHandshakes), 1);
+}
+
+#[tokio::test]
+async fn what_comes_before_http_has_a_code_of_its_own() {
+    let proxies = TrustedProxies::parse(&["127.0.0.1".to_owned()]).unwrap();
+    let settings = ServerSettings {
+        header_timeout: Duration::from_millis(300),
+        trusted_proxies: proxies,
+        proxy_protocol: true,
+        ..ServerSettings::default()
+    };
+    let (address, stats) = serve(settings);
+    let mut wrong = TcpStream::connect(address).await.unwrap();
+    wrong.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    refused(&stats, Code::BadPreamble, 1).await;
+    let _silent = TcpStream::connect(address).await.unwrap();
+    refused(&stats, Code::HeadTimeout, 1).await;
+    assert_eq!(stats.snapshot().refused(Code::BadHead), 0);
+    // What follows a good header is a head as any other.
+    let mut bad = TcpStream::connect(address).await.unwrap();
+    bad.write_all(b"PROXY TCP4 192.0.2.1 10.0.0.1 4000 80\r\nnonsense\r\n\r\n").await.unwrap();
+    refused(&stats, Code::BadHead, 1).await;
+    assert_eq!(stats.snapshot().refused(Code::BadPreamble), 1);
+}
+
+#[tokio::test]
+async fn a_tls_handshake_that_fails_is_no_bad_head() {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let folder = std::env::temp_dir().join(format!("roomcast-limits-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let (cert, key) = (folder.join("cert.pem"), folder.join("key.pem"));
+    std::fs::write(&cert, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let tls = Tls::load(&cert, &key);
+    std::fs::remove_dir_all(&folder).unwrap();
+    let settings = ServerSettings {
+        header_timeout: Duration::from_millis(300),
+        tls: Some(std::sync::Arc::new(tls.unwrap())),
+        ..ServerSettings::default()
+    };
+    let (address, stats) = serve(settings);
+    let mut plain = TcpStream::connect(address).await.unwrap();
+    plain.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    refused(&stats, Code::BadPreamble, 1).await;
+    let _silent = TcpStream::connect(address).await.unwrap();
+    refused(&stats, Code::HeadTimeout, 1).await;
+    assert_eq!(stats.snapshot().refused(Code::BadHead), 0);
 }

@@ -11,12 +11,12 @@ use roomcast_edge::{
     Server, ServerSettings, Stats, Tls, TlsError,
 };
 use socketioxide::SocketIo;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::AbortHandle;
 use tracing::{info, warn};
 
 use crate::config::{Settings, is_namespace};
-use crate::endpoint::{self, SocketIoEngine};
+use crate::endpoint::{self, Advert, SocketIoEngine};
 use crate::http::{self, GIT_SHA, Shared, VERSION};
 use crate::library;
 use crate::metrics::{BusMetrics, Metrics};
@@ -115,6 +115,11 @@ impl Gateway {
 
     /// Everything that the node answers to clients, to be served by a server of one's own. The limits of `[server]` on
     /// connections do not apply then; those on sessions and requests do.
+    ///
+    /// That server must tell who is connected: with `axum::serve` by
+    /// `router.into_make_service_with_connect_info::<SocketAddr>()`, else by an extension `ConnectInfo<SocketAddr>` of each
+    /// request. Without it clients of Socket.IO are answered with 500 (`no_client_address`): all of them would share the
+    /// limits of one address.
     pub fn router(&self) -> Router {
         self.router.clone()
     }
@@ -248,9 +253,9 @@ impl GatewayBuilder {
             internal: endpoint::internal(&settings),
             drain: endpoint::drain(&settings),
         };
-        let address = endpoint::advertised(&settings, tag);
-        let is_reachable = !address.ends_with('@');
-        let bus = library::bus(&settings, address, Arc::new(traffic.clone()))?;
+        let keys = endpoint::keys(&settings)?;
+        let advert = Advert::new(&settings, tag, &keys);
+        let bus = library::bus(&settings, advert.to_string(), Arc::new(traffic.clone()))?;
         let stats = Stats::default();
         let metrics = Metrics::new(&bus, &traffic, &stats);
         let (service, io) = library::socketio(&settings, &bus).build_with_inner_svc(Router::new());
@@ -290,23 +295,22 @@ impl GatewayBuilder {
         if settings.socketio.allow_eio3 && bus.adapter("/").is_none() {
             warn!("there is no namespace `/`: clients of Socket.IO 2.x, which begin with it, cannot connect");
         }
-        let (edge, keys) = endpoint::endpoint(&settings, limits, service, &bus, &stats, &metrics)?;
-        let (ask_to_stop, stop) = oneshot::channel();
-        let shared = Shared::new(&settings, &bus, metrics, edge.clone(), ask_to_stop);
-        let (router, internal) = http::routers(&Arc::new(shared), &settings);
-        // With keys of the configuration there is nothing to agree on.
+        let edge = endpoint::endpoint(&settings, (tag, &keys), limits, service, &bus, &stats, &metrics);
+        // With keys of the configuration there is nothing to agree on, nor without other nodes.
         let has_peers = !settings.redis.url.is_empty();
-        let is_shared = settings.server.session_keys.is_empty();
+        let is_shared = has_peers && settings.server.session_keys.is_empty();
+        let (key, is_key_known) = watch::channel(!is_shared);
+        let (ask_to_stop, stop) = oneshot::channel();
+        let shared = Shared::new(&settings, &bus, metrics, edge.clone(), is_key_known, ask_to_stop);
+        let (router, internal) = http::routers(&Arc::new(shared), &settings);
         let sharing = tokio::spawn({
             let bus = bus.clone();
             async move {
-                if has_peers && is_shared {
-                    tokio::join!(
-                        endpoint::share_key(bus.clone(), keys),
-                        endpoint::watch_peers(bus, tag, is_reachable)
-                    );
+                if is_shared {
+                    let sharing = endpoint::share_key(bus.clone(), keys, key);
+                    tokio::join!(sharing, endpoint::watch_peers(bus, advert));
                 } else if has_peers {
-                    endpoint::watch_peers(bus, tag, is_reachable).await;
+                    endpoint::watch_peers(bus, advert).await;
                 }
             }
         });

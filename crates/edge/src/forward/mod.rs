@@ -11,6 +11,7 @@
 
 mod body;
 mod connect;
+mod failing;
 mod forwarded;
 mod headers;
 mod held;
@@ -33,6 +34,7 @@ use tracing::debug;
 
 use self::body::Counted;
 use self::connect::Connector;
+pub(crate) use self::failing::Failing;
 use self::forwarded::{FORWARDED_HEADER, Ticket};
 pub use self::forwarded::{Forged, Forwarded, OWNER_HEADER};
 use self::held::Held;

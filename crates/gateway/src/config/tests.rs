@@ -278,7 +278,7 @@ fn what_concerns_the_edge_is_checked() {
         "server.max_query_bytes",
         "server.origins[1]",
         "server.session_keys",
-        "server.tls_cert_file",
+        "server.tls_key_file",
         "server.trusted_proxies[1]",
         "socketio.handshake_headers[0]",
         "socketio.path",
@@ -288,4 +288,32 @@ fn what_concerns_the_edge_is_checked() {
     assert!(!problems.to_string().contains("hunter2"));
     let alone = from_env(&[("ROOMCAST__SERVER__PROXY_PROTOCOL", "true")]).unwrap_err();
     assert_eq!(keys(&alone), ["server.proxy_protocol"]);
+}
+
+#[test]
+fn a_mistake_of_tls_is_reported_on_the_file_that_has_it() {
+    let certificate = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    let key = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
+    let good = Toml::new("certificate", certificate);
+    let (empty, broken) = (Toml::new("empty", ""), Toml::new("broken-pem", "-----BEGIN PRIVATE KEY-----\n!"));
+    let bad_key = Toml::new("bad-key", key);
+    let path = |file: &Toml| file.0.to_str().unwrap().to_owned();
+    let nowhere = || "/nowhere/file.pem".to_owned();
+    for (cert, key, wrong) in [
+        (nowhere(), path(&bad_key), "server.tls_cert_file"),
+        (path(&empty), path(&bad_key), "server.tls_cert_file"),
+        (path(&good), nowhere(), "server.tls_key_file"),
+        (path(&good), path(&empty), "server.tls_key_file"),
+        (path(&good), path(&broken), "server.tls_key_file"),
+        (path(&good), path(&bad_key), "server.tls_key_file"),
+        (nowhere(), nowhere(), "server.tls_cert_file"),
+        (path(&good), String::new(), "server.tls_key_file"),
+        (String::new(), path(&bad_key), "server.tls_cert_file"),
+    ] {
+        let env = [
+            ("ROOMCAST__SERVER__TLS_CERT_FILE", cert.as_str()),
+            ("ROOMCAST__SERVER__TLS_KEY_FILE", key.as_str()),
+        ];
+        assert_eq!(keys(&from_env(&env).unwrap_err()), [wrong], "{cert} and {key}");
+    }
 }

@@ -1,45 +1,47 @@
 //! The Engine.IO endpoint of a node: the edge in front of socketioxide, set up from the configuration.
 
+mod advert;
 mod door;
 mod engine;
 mod peers;
 mod settings;
+mod shared_key;
 
 use std::sync::{Arc, Weak};
 
 use axum::Router;
 use roomcast_adapter::{Adapter, Bus};
-use roomcast_edge::{ConnectionHandle, Edge, EdgeSettings, Keys, Sids, Stats};
+use roomcast_edge::{ConnectionHandle, Edge, EdgeSettings, Keys, Sids, Stats, Tag};
 use socketioxide::SocketIo;
 use socketioxide::service::SocketIoService;
 use socketioxide_core::Sid;
 
+pub(crate) use advert::Advert;
 pub(crate) use engine::SocketIoEngine;
-pub(crate) use peers::{advertised, share_key, watch_peers};
-pub(crate) use settings::{drain, edge, internal, server, tag};
+pub(crate) use peers::watch_peers;
+pub(crate) use settings::{drain, edge, internal, keys, server, tag};
+pub(crate) use shared_key::share_key;
 
 use crate::codes::Code;
 use crate::config::Settings;
-use crate::gateway::GatewayError;
 use crate::metrics::Metrics;
 use door::Door;
 
-/// The endpoint, and the keys that its session ids are signed with.
+/// The endpoint. Its session ids are signed with these keys.
 pub(crate) fn endpoint(
     settings: &Settings,
+    (tag, keys): (Tag, &Keys),
     limits: EdgeSettings,
     service: SocketIoService<Router, Adapter>,
     bus: &Bus,
     stats: &Stats,
     metrics: &Metrics,
-) -> Result<(Edge<SocketIoEngine>, Keys), GatewayError> {
-    let tag = settings::tag(settings)?;
-    let keys = settings::keys(settings)?;
-    let peers = peers::peers(settings, tag, &keys, bus, stats);
+) -> Edge<SocketIoEngine> {
+    let peers = peers::peers(settings, tag, keys, bus, stats);
     let door = Arc::new(Door::new(metrics));
     let sids = Sids::new(tag, keys.clone());
     let engine = SocketIoEngine::new(service);
-    Ok((Edge::new(limits, engine, door, sids, peers, stats.clone()), keys))
+    Edge::new(limits, engine, door, sids, peers, stats.clone())
 }
 
 /// Gives the bus a hand on the connections.

@@ -1,23 +1,19 @@
-//! The other nodes: where requests of their sessions are passed to, and the key that all of them share.
+//! The other nodes: where requests of their sessions are passed to, and what keeps them from being passed.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use roomcast_adapter::{Bus, BusState};
+use roomcast_adapter::{Bus, Node};
 use roomcast_edge::{Directory, ForwardSettings, Forwarder, Keys, Peers, Stats, Tag};
-use tracing::{info, warn};
+use tokio::sync::watch;
+use tracing::warn;
 
+use super::advert::Advert;
 use crate::config::Settings;
 
-/// How often the shared key is asked for: it may be changed, and lives only while it is asked for.
-const LOOK: Duration = Duration::from_secs(10);
-
-/// The same, until it is known.
-const EAGER: Duration = Duration::from_millis(250);
-
-/// A cluster that was away for so long has no sessions left that would need the old key.
-const LIFETIME: Duration = Duration::from_secs(24 * 3600);
+/// Nodes that were found to have no key in common with this one and are remembered; long uptimes see many come and go.
+const MAX_STRANGERS: usize = 1_000;
 
 pub(super) fn peers(settings: &Settings, tag: Tag, keys: &Keys, bus: &Bus, stats: &Stats) -> Option<Peers> {
     let (internal, socketio) = (&settings.internal, &settings.socketio);
@@ -36,89 +32,163 @@ pub(super) fn peers(settings: &Settings, tag: Tag, keys: &Keys, bus: &Bus, stats
         tag,
         keys: keys.clone(),
         forwarder: Arc::new(Forwarder::new(tag, keys.clone(), limits, stats)),
-        directory: Arc::new(Nodes(bus.clone())),
+        directory: Arc::new(Nodes::new(bus)),
     })
 }
 
-/// What this node writes into the registry, for the others: its tag and where its internal listener is reached.
-pub(crate) fn advertised(settings: &Settings, tag: Tag) -> String {
-    let internal = &settings.internal;
-    // Other machines do not reach a loopback address, and who runs several nodes on one says so.
-    let fixed = |listen: &SocketAddr| {
-        !listen.ip().is_unspecified() && !listen.ip().is_loopback() && listen.port() != 0
-    };
-    let place = if internal.advertise.is_empty() {
-        internal.listen.parse().ok().filter(fixed).map(|listen| listen.to_string()).unwrap_or_default()
-    } else {
-        internal.advertise.clone()
-    };
-    format!("{tag}@{place}")
-}
-
-/// Says what keeps requests from being passed on: that this node cannot be reached, or that another one has its tag.
-pub(crate) async fn watch_peers(bus: Bus, tag: Tag, is_reachable: bool) {
-    if !is_reachable {
+/// Says what keeps requests from being passed on: that this node cannot be reached, that another one has its tag, or none
+/// of its keys.
+pub(crate) async fn watch_peers(bus: Bus, own: Advert) {
+    if !own.is_reachable() {
         warn!(
             "internal.advertise is empty: requests of this node's sessions that come to others cannot be passed on"
         );
     }
     let mut nodes = bus.nodes();
-    let mut told = String::new();
+    let mut watch = Watch::default();
     loop {
-        let twin = nodes.borrow_and_update().iter().find_map(|node| {
-            let (other, _) = node.address.split_once('@')?;
-            (other == tag.as_str() && node.id != bus.node_id()).then(|| (node.id.clone(), node.name.clone()))
-        });
-        if let Some((id, name)) = twin
-            && told != id
-        {
-            warn!(%tag, other = name, "another node has the same tag; set node.tag, or node.name, apart");
-            told = id;
-        }
+        let now = Arc::clone(&nodes.borrow_and_update());
+        watch.look(&now, bus.node_id(), &own);
         if nodes.changed().await.is_err() {
             return;
         }
     }
 }
 
-/// The registry of nodes, by tag.
-struct Nodes(Bus);
+/// What was told already.
+#[derive(Default)]
+struct Watch {
+    twin: String,
+    strangers: HashSet<String>,
+}
 
-impl Directory for Nodes {
-    fn address_of(&self, tag: Tag) -> Option<String> {
-        let nodes = self.0.nodes().borrow().clone();
-        let tagged = nodes.iter().filter(|node| node.id != self.0.node_id()).filter_map(|node| {
-            let (own, place) = node.address.split_once('@')?;
-            (own == tag.as_str() && !place.is_empty()).then_some((node.started, place))
-        });
-        // A node that was restarted may still have its old entry.
-        tagged.max().map(|(_, place)| place.to_owned())
+impl Watch {
+    /// Gives the names of nodes that were told to have no key in common.
+    fn look<'a>(&mut self, nodes: &'a [Node], own_id: &str, own: &Advert) -> Vec<&'a str> {
+        let mut told = Vec::new();
+        for node in nodes.iter().filter(|node| node.id != own_id) {
+            let Some(other) = Advert::read(&node.address) else { continue };
+            if other.tag == own.tag && self.twin != node.id {
+                let tag = own.tag;
+                warn!(%tag, other = node.name, "another node has the same tag; set node.tag, or node.name, apart");
+                self.twin.clone_from(&node.id);
+            }
+            if !own.has_key_of(&other) && !self.strangers.contains(&node.id) {
+                warn!(
+                    other = node.name,
+                    keys_from = own.setting(),
+                    others_keys_from = other.setting(),
+                    "another node has no session key in common with this one: requests of its sessions that come \
+                     here are refused, and the other way round; give all nodes the same server.session_keys, or none"
+                );
+                if self.strangers.len() >= MAX_STRANGERS {
+                    self.strangers.clear();
+                }
+                self.strangers.insert(node.id.clone());
+                told.push(node.name.as_str());
+            }
+        }
+        told
     }
 }
 
-/// Keeps to the key that the nodes agree on through Redis.
-pub(crate) async fn share_key(bus: Bus, keys: Keys) {
-    let mut status = bus.status();
-    let mut known = String::new();
-    loop {
-        // Another one each time: whoever deletes the key wants a new one.
-        let proposal = Keys::random_text();
-        if let Some(shared) = bus.agree("session-key", &proposal, LIFETIME).await
-            && shared != known
-        {
-            match keys.add_primary(&shared) {
-                Ok(()) => {
-                    info!(replaced = !known.is_empty(), "session ids are signed with the cluster's key");
-                }
-                Err(error) => warn!(%error, "the cluster's session key cannot be used"),
-            }
-            known = shared;
+/// The registry of nodes, by tag.
+struct Nodes {
+    own_id: String,
+    known: Mutex<Known>,
+}
+
+/// What was read of the registry last. Requests look here again and again, while nodes seldom change.
+struct Known {
+    nodes: watch::Receiver<Arc<Vec<Node>>>,
+    places: HashMap<Tag, String>,
+}
+
+impl Nodes {
+    fn new(bus: &Bus) -> Self {
+        let mut nodes = bus.nodes();
+        nodes.mark_changed();
+        let known = Known { nodes, places: HashMap::new() };
+        Self { own_id: bus.node_id().to_owned(), known: Mutex::new(known) }
+    }
+}
+
+impl Directory for Nodes {
+    fn address_of(&self, tag: Tag) -> Option<String> {
+        // Nothing panics while it is held.
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        // The registry is not told any more when the bus has gone; then what was known stays.
+        if known.nodes.has_changed().unwrap_or(false) {
+            let nodes = Arc::clone(&known.nodes.borrow_and_update());
+            known.places = places(&nodes, &self.own_id);
         }
-        let connected = status.borrow_and_update().state == BusState::Connected;
-        let pause = if known.is_empty() && connected { EAGER } else { LOOK };
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            changed = status.changed() => if changed.is_err() { return },
+        known.places.get(&tag).cloned()
+    }
+}
+
+/// Where the others are reached.
+fn places(nodes: &[Node], own_id: &str) -> HashMap<Tag, String> {
+    let mut others: Vec<_> = nodes.iter().filter(|node| node.id != own_id).collect();
+    // A node that was restarted may still have its old entry: the last one counts.
+    others.sort_unstable_by_key(|node| node.started);
+    let adverts = others.iter().filter_map(|node| Advert::read(&node.address));
+    adverts.filter(Advert::is_reachable).map(|advert| (advert.tag, advert.place)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn node(id: &str, started: u64, address: &str) -> Node {
+        let node = json!({"id": id, "name": format!("name-of-{id}"), "address": address, "started": started});
+        serde_json::from_value(node).unwrap()
+    }
+
+    fn own() -> Advert {
+        Advert::read("n001@10.0.0.1:3100#aaaaaaaa,bbbbbbbb").unwrap()
+    }
+
+    #[test]
+    fn a_node_without_a_common_key_is_told_once() {
+        let mut watch = Watch::default();
+        let nodes = [
+            node("own", 1, &own().to_string()),
+            node("friend", 2, "n002@10.0.0.2:3100#bbbbbbbb,cccccccc"),
+            node("stranger", 3, "n003@10.0.0.3:3100#cccccccc"),
+            node("agreed", 4, "n004@10.0.0.4:3100#redis"),
+            node("else", 5, "something else"),
+        ];
+        assert_eq!(watch.look(&nodes, "own", &own()), ["name-of-stranger", "name-of-agreed"]);
+        assert!(watch.look(&nodes, "own", &own()).is_empty());
+        // Also when the registry was empty for a moment.
+        assert!(watch.look(&nodes[..1], "own", &own()).is_empty());
+        assert!(watch.look(&nodes, "own", &own()).is_empty());
+        let restarted = [node("other", 6, "n003@10.0.0.3:3100#cccccccc")];
+        assert_eq!(watch.look(&restarted, "own", &own()), ["name-of-other"]);
+    }
+
+    #[test]
+    fn nodes_that_come_and_go_take_no_memory() {
+        let mut watch = Watch::default();
+        for number in 0..3 * MAX_STRANGERS {
+            let stranger = [node(&number.to_string(), 1, "n003@10.0.0.3:3100#cccccccc")];
+            assert_eq!(watch.look(&stranger, "own", &own()).len(), 1);
         }
+        assert!(watch.strangers.len() <= MAX_STRANGERS);
+    }
+
+    #[test]
+    fn of_two_entries_of_a_node_the_later_one_counts() {
+        let nodes = [
+            node("own", 9, "n001@10.0.0.1:3100#redis"),
+            node("new", 5, "n002@10.0.0.5:3100#redis"),
+            node("old", 4, "n002@10.0.0.4:3100#redis"),
+            node("unreachable", 7, "n003@#redis"),
+            node("else", 8, "10.0.0.8:3100"),
+        ];
+        let places = places(&nodes, "own");
+        assert_eq!(places, HashMap::from([("n002".parse().unwrap(), "10.0.0.5:3100".to_owned())]));
     }
 }

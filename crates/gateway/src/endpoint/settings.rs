@@ -26,6 +26,7 @@ pub(crate) fn edge(settings: &Settings) -> Result<EdgeSettings, GatewayError> {
         max_sessions: server.max_sessions,
         max_sessions_per_address: server.max_sessions_per_address,
         max_handshakes_per_second: server.max_handshakes_per_second,
+        max_handshakes_per_second_per_address: server.max_handshakes_per_second_per_address,
         max_query_bytes: server.max_query_bytes,
         max_payload_bytes: socketio.max_payload_bytes,
         max_packets_per_payload: socketio.max_packets_per_payload,
@@ -49,6 +50,8 @@ pub(crate) fn server(settings: &Settings) -> Result<ServerSettings, GatewayError
     Ok(ServerSettings {
         max_connections: server.max_connections,
         max_connections_per_address: server.max_connections_per_address,
+        max_connections_per_second: server.max_connections_per_second,
+        max_connections_per_second_per_address: server.max_connections_per_second_per_address,
         trusted_proxies: TrustedProxies::parse(&server.trusted_proxies)?,
         proxy_protocol: server.proxy_protocol,
         max_header_bytes: server.max_header_bytes,
@@ -65,6 +68,8 @@ pub(crate) fn internal(settings: &Settings) -> ServerSettings {
     let (more_bytes, more_headers) = (4_096, 8);
     ServerSettings {
         max_connections: settings.internal.max_forwarded.saturating_add(1_000),
+        // Other nodes pass on what they have let in by limits of their own.
+        max_connections_per_second: 0,
         header_timeout: Duration::from_millis(server.header_timeout_ms),
         max_header_bytes: server.max_header_bytes.saturating_add(more_bytes),
         max_headers: server.max_headers.saturating_add(more_headers),
@@ -89,7 +94,7 @@ pub(crate) fn tag(settings: &Settings) -> Result<Tag, GatewayError> {
     if node.tag.is_empty() { Ok(Tag::of_name(&node.name)) } else { Ok(node.tag.parse()?) }
 }
 
-pub(super) fn keys(settings: &Settings) -> Result<Keys, GatewayError> {
+pub(crate) fn keys(settings: &Settings) -> Result<Keys, GatewayError> {
     let keys = &settings.server.session_keys;
     if keys.is_empty() { Ok(Keys::random()) } else { Ok(Keys::from_texts(keys)?) }
 }

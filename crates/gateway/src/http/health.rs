@@ -18,7 +18,8 @@ pub(super) async fn live() -> Json<Value> {
 
 /// Whether clients should be sent here. A node that has lost Redis goes on serving those it has and may take more
 /// (`degraded`, 200): all nodes lose Redis at once, and a cluster without any ready node would be a total failure.
-/// One that has never reached it stays out (`starting`, 503).
+/// One that has never reached it stays out (`starting`, 503), and so does one that has, but not the cluster's key:
+/// nobody else would know its sessions.
 /// One that is about to stop takes nobody any more (`draining`, 503).
 pub(super) async fn ready(State(shared): State<Arc<Shared>>) -> (StatusCode, Json<Value>) {
     if let Some(since) = shared.edge.draining_since() {
@@ -28,6 +29,10 @@ pub(super) async fn ready(State(shared): State<Arc<Shared>>) -> (StatusCode, Jso
     }
     let status = shared.bus.status().borrow().clone();
     let (code, word, reason) = match status.state {
+        BusState::Connected if !*shared.is_key_known.borrow() => {
+            let reason = "the session key is not agreed on through redis yet";
+            (StatusCode::SERVICE_UNAVAILABLE, "starting", Some(reason))
+        }
         BusState::Memory | BusState::Connected => (StatusCode::OK, "ready", None),
         BusState::Connecting => {
             (StatusCode::SERVICE_UNAVAILABLE, "starting", Some("redis was not reached yet"))

@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use roomcast_adapter::Bus;
 use roomcast_edge::Edge;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::config::Settings;
 use crate::endpoint::SocketIoEngine;
@@ -33,6 +33,8 @@ pub(crate) struct Shared {
     bus: Bus,
     metrics: Metrics,
     edge: Edge<SocketIoEngine>,
+    /// Whether this node signs with the key that the others have.
+    is_key_known: watch::Receiver<bool>,
     /// Tells the node to drain and stop; taken by the first who asks.
     stop: Mutex<Option<oneshot::Sender<()>>>,
 }
@@ -43,6 +45,7 @@ impl Shared {
         bus: &Bus,
         metrics: Metrics,
         edge: Edge<SocketIoEngine>,
+        is_key_known: watch::Receiver<bool>,
         stop: oneshot::Sender<()>,
     ) -> Self {
         Self {
@@ -50,6 +53,7 @@ impl Shared {
             bus: bus.clone(),
             metrics,
             edge,
+            is_key_known,
             stop: Mutex::new(Some(stop)),
         }
     }

@@ -32,6 +32,14 @@ pub struct ServerSettings {
     /// Most TCP connections from one address (IPv6: from one /64), those of trusted proxies excepted. One more is answered
     /// with 429 and `Retry-After`. 0: no limit.
     pub max_connections_per_address: usize,
+    /// Most new TCP connections in a second, counted before TLS is begun. Further ones are answered with 503 and
+    /// `Retry-After`, 256 at a time, and closed beyond that. It hits sessions that go on as well, when they poll over new
+    /// connections; so it is a fuse, at five times `max_handshakes_per_second`. 0: no limit.
+    pub max_connections_per_second: u32,
+    /// Most new TCP connections of one address (IPv6: of one /64) in a second, those of trusted proxies excepted. Further
+    /// ones are answered with 429 and `Retry-After`, and do not count for `max_connections_per_second`. 0: no limit, since
+    /// many people may have one address.
+    pub max_connections_per_second_per_address: u32,
     /// Most Engine.IO sessions at the same time, over any transport: one connection can open many by long-polling. One
     /// more is answered with 503 and `Retry-After`.
     pub max_sessions: usize,
@@ -40,6 +48,10 @@ pub struct ServerSettings {
     pub max_sessions_per_address: usize,
     /// Most new sessions in a second. Further ones are answered with 503 and `Retry-After`.
     pub max_handshakes_per_second: u32,
+    /// Most new sessions of one client address (IPv6: of one /64) in a second, as trusted proxies tell it. Further ones are
+    /// answered with 429 and `Retry-After`, and do not count for `max_handshakes_per_second`. 0: no limit, since many people
+    /// may have one address.
+    pub max_handshakes_per_second_per_address: u32,
     /// Longest time for the head of a request to arrive, in milliseconds; an idle connection is closed after it, too.
     pub header_timeout_ms: u64,
     /// Largest head of a request, in bytes, at least 8192.
@@ -99,9 +111,12 @@ impl Default for ServerSettings {
             session_keys: Vec::new(),
             max_connections: 50_000,
             max_connections_per_address: 0,
+            max_connections_per_second: 10_000,
+            max_connections_per_second_per_address: 0,
             max_sessions: 50_000,
             max_sessions_per_address: 0,
             max_handshakes_per_second: 2_000,
+            max_handshakes_per_second_per_address: 0,
             header_timeout_ms: 10_000,
             max_header_bytes: 16_384,
             max_headers: 100,

@@ -1,9 +1,10 @@
 //! Where clients connect to, and what they may.
 
 use std::net::SocketAddr;
+use std::path::Path;
 
 use http::{HeaderName, Uri};
-use roomcast_edge::{Keys, Origins, Tag, Tls, TrustedProxies};
+use roomcast_edge::{Keys, Origins, Tag, Tls, TlsError, TrustedProxies};
 
 use super::Report;
 use crate::config::Settings;
@@ -116,17 +117,28 @@ fn access(settings: &Settings, report: &mut Report<'_>) {
     {
         report.add("server.session_keys", error.to_string(), "`openssl rand -base64 32` makes one");
     }
-    match (server.tls_cert_file.is_empty(), server.tls_key_file.is_empty()) {
+    tls(&server.tls_cert_file, &server.tls_key_file, report);
+}
+
+fn tls(cert_file: &str, key_file: &str, report: &mut Report<'_>) {
+    let (cert, key) = ("server.tls_cert_file", "server.tls_key_file");
+    let hint = "a certificate without its key proves nothing";
+    match (cert_file.is_empty(), key_file.is_empty()) {
         (true, true) => {}
         (false, false) => {
-            if let Err(error) = Tls::load(&server.tls_cert_file, &server.tls_key_file) {
-                report.add("server.tls_cert_file", error.to_string(), "PEM files that this process may read");
+            if let Err(error) = Tls::load(cert_file, key_file) {
+                let wrong = match &error {
+                    TlsError::NoKey(_) | TlsError::InvalidKey(..) | TlsError::KeyMismatch { .. } => key,
+                    TlsError::NoCertificate(_) | TlsError::InvalidCertificate(..) => cert,
+                    TlsError::Unreadable(file, _) | TlsError::Malformed(file, _) => {
+                        // Both may be in one file; the certificate is read first.
+                        if file == Path::new(cert_file) { cert } else { key }
+                    }
+                };
+                report.add(wrong, error.to_string(), "PEM files that this process may read");
             }
         }
-        _ => report.add(
-            "server.tls_cert_file",
-            "must be set together with server.tls_key_file",
-            "a certificate without its key proves nothing",
-        ),
+        (true, false) => report.add(cert, format!("must be set together with {key}"), hint),
+        (false, true) => report.add(key, format!("must be set together with {cert}"), hint),
     }
 }
