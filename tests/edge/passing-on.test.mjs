@@ -161,4 +161,6 @@ test("a websocket is closed in order by its owner", async (t) => {
   await within(closed, "the websocket is closed");
   await until(async () => (await cluster.metric("node-1", "roomcast_sessions")) === 0, "its owner has no session any more");
   assert.equal(await cluster.metric("node-1", "roomcast_sockets", { namespace: "/chat" }), 0);
+  // to its owner it is as if the client had closed its session; a connection that is cut is counted otherwise
+  assert.equal(await cluster.metric("node-1", "roomcast_closes_total", { code: "client_closed" }), 1);
 });

@@ -75,6 +75,10 @@ impl Leaving {
         }
     }
 
+    fn is_websocket(&self) -> bool {
+        matches!(self, Self::Passing(passing) if passing.is_websocket())
+    }
+
     fn is_session(&self) -> bool {
         matches!(self, Self::Session(_))
     }
@@ -124,10 +128,17 @@ impl<E: Engine> Edge<E> {
         }
         // What a balancer still sends here meanwhile need not wait any more.
         forwarder.iter().for_each(|forwarder| forwarder.let_go());
+        let late = || {
+            let passing = forwarder.iter().flat_map(|forwarder| forwarder.passing());
+            passing.filter(Passing::is_websocket).map(Leaving::Passing)
+        };
 
         // Who does not go in order is closed hard after the grace; then it is a matter of moments.
         let patience = Instant::now() + sessions.close_grace() + Duration::from_secs(2);
         let (left, passed_on_left) = loop {
+            // Websockets that came meanwhile are closed by their owners, too.
+            leaving.retain(|one| one.is_session() || !one.is_over() && !one.is_websocket());
+            leaving.extend(late());
             let (left, passing) = remaining(&leaving);
             self.inner.stats.draining(left + passing);
             if left + passing == 0 || Instant::now() > patience {

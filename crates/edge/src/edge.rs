@@ -309,14 +309,13 @@ impl<E: Engine> Edge<E> {
     }
 
     fn refuse_origin(&self, client: SocketAddr, origin: Option<&HeaderValue>) -> Response {
-        if let Some(origin) = origin
-            && self.inner.refused_origins.first_time(origin)
-        {
-            // Client-given: what is no origin is not repeated.
-            let origin = origin.to_str().unwrap_or_default().to_owned();
-            if Origins::parse(std::slice::from_ref(&origin)).is_ok() {
-                let setting = "server.origins";
-                warn!(origin, setting, "origin refused; if it is put into the setting, it may connect");
+        if let Some(origin) = origin {
+            // Client-given: what is no origin is neither repeated nor remembered.
+            let text = origin.to_str().unwrap_or_default().to_owned();
+            let is_origin = Origins::parse(std::slice::from_ref(&text)).is_ok();
+            if is_origin && self.inner.refused_origins.first_time(origin) {
+                let allow = format!("server.origins = [\"{text}\"]");
+                warn!(origin = text, allow, "origin refused; this setting would let it connect");
             }
         }
         self.refuse(client, &Refused::because(Code::OriginNotAllowed))

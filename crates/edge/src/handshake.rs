@@ -91,6 +91,7 @@ impl<E: Engine> Edge<E> {
             polling::opened(response, session.protocol, upgrades, |sid| inner.sids.issue(sid.as_str()));
         let (sid, response) = opened.await.ok_or_else(|| Refused::because(Code::BadRequest))?;
         inner.sessions.name(session, sid);
+        inner.stats.packets_sent(1);
         Ok(response)
     }
 

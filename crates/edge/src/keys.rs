@@ -116,7 +116,7 @@ impl Keys {
     }
 
     /// A short text for each accepted secret, by which nodes find out whether they have one in common. It does not tell
-    /// the secret, and too little of a MAC to prove a guess.
+    /// the secret, if that is no guessable one.
     #[must_use]
     pub fn fingerprints(&self) -> Vec<String> {
         let short = |key| URL_SAFE_NO_PAD.encode(&mac(key, "fingerprint", b"")[..FINGERPRINT]);

@@ -82,7 +82,8 @@ async fn until_released(
         session.wake_reader(cx.waker());
         match answer.poll_unpin(cx) {
             Poll::Ready(response) => Poll::Ready(Some(response)),
-            Poll::Pending if session.is_poll_released() => Poll::Ready(None),
+            // If the session is to end, its answer is about to come.
+            Poll::Pending if session.end() == End::Open && session.is_poll_released() => Poll::Ready(None),
             Poll::Pending => Poll::Pending,
         }
     })

@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use axum::body::Body;
 use axum::response::Response;
-use http::Request;
+use http::{Method, Request};
+use roomcast_codes::Code;
 use tracing::{debug, info, warn};
 
 use crate::answer::Refused;
@@ -23,6 +24,10 @@ impl<E: Engine> Edge<E> {
         request: Request<Body>,
         client: SocketAddr,
     ) -> Result<Response, Refused> {
+        // Nodes ask each other by other methods.
+        if !matches!(*request.method(), Method::GET | Method::POST) {
+            return Err(Refused::because(Code::BadRequest));
+        }
         let peers = self.inner.peers.as_ref();
         let to = peers.and_then(|peers| Some((peers, peers.directory.address_of(owner)?)));
         let Some((peers, address)) = to else {

@@ -137,7 +137,7 @@ impl Forwarder {
         let permit = Arc::clone(&self.permits).try_acquire_owned().map_err(|_| ForwardError::Busy)?;
         let websocket = headers::is_websocket(&request);
         let client_upgrade = websocket.then(|| hyper::upgrade::on(&mut request));
-        let hold = self.held.hold();
+        let hold = self.held.hold(websocket);
         // A poll waits for packets, and only its owner can end it without losing any.
         let release = (request.method() == Method::GET && !websocket).then(|| release(&request)).flatten();
         let answer = self.ask(owner, address, request, client);
@@ -149,9 +149,13 @@ impl Forwarder {
                     biased;
                     answer = &mut answer => answer?,
                     () = hold.let_go() => {
-                        // Whatever comes of it: the poll tells.
-                        let (answer, _) = tokio::join!(answer, self.ask(owner, address, release, client));
-                        answer?
+                        let release = self.ask(owner, address, release, client);
+                        tokio::select! {
+                            biased;
+                            answer = &mut answer => answer?,
+                            // Whatever comes of it: the poll tells.
+                            _ = release => answer.await?,
+                        }
                     }
                 }
             }

@@ -52,9 +52,10 @@ impl Advert {
         !self.place.is_empty()
     }
 
-    /// Whether what one of the two signs can be checked by the other.
-    pub(super) fn has_key_of(&self, other: &Self) -> bool {
-        self.keys.iter().any(|key| other.keys.contains(key))
+    /// Whether what each of the two signs can be checked by the other. The first key signs.
+    pub(super) fn understands(&self, other: &Self) -> bool {
+        let knows = |one: &Self, key: Option<&String>| key.is_some_and(|key| one.keys.contains(key));
+        knows(other, self.keys.first()) && knows(self, other.keys.first())
     }
 
     /// The setting that its keys come from.
@@ -100,11 +101,15 @@ mod tests {
     }
 
     #[test]
-    fn nodes_find_out_whether_they_have_a_key_in_common() {
-        let (agreed, ab, bc, c) = (advert(&[]), advert(&['a', 'b']), advert(&['b', 'c']), advert(&['c']));
-        assert!(agreed.has_key_of(&advert(&[])));
-        assert!(ab.has_key_of(&bc) && bc.has_key_of(&ab) && bc.has_key_of(&c));
-        assert!(!ab.has_key_of(&c) && !ab.has_key_of(&agreed) && !agreed.has_key_of(&ab));
+    fn nodes_find_out_whether_each_accepts_what_the_other_signs() {
+        let (agreed, a, ab) = (advert(&[]), advert(&['a']), advert(&['a', 'b']));
+        let (ba, bc, c) = (advert(&['b', 'a']), advert(&['b', 'c']), advert(&['c']));
+        assert!(agreed.understands(&advert(&[])));
+        // A new key is first added behind the old one everywhere, and then put in front.
+        assert!(a.understands(&ab) && ab.understands(&a) && ab.understands(&ba) && ba.understands(&ab));
+        assert!(!ba.understands(&a) && !a.understands(&ba), "too early: nobody else has the new key");
+        assert!(!ab.understands(&bc) && !bc.understands(&ab) && !bc.understands(&c));
+        assert!(!ab.understands(&agreed) && !agreed.understands(&ab));
         assert_eq!((agreed.setting(), ab.setting()), ("redis.url", "server.session_keys"));
     }
 

@@ -12,8 +12,8 @@ use tracing::warn;
 use super::advert::Advert;
 use crate::config::Settings;
 
-/// Nodes that were found to have no key in common with this one and are remembered; long uptimes see many come and go.
-const MAX_STRANGERS: usize = 1_000;
+/// Nodes of which something was told and which are remembered; long uptimes see many come and go.
+const MAX_TOLD: usize = 1_000;
 
 pub(super) fn peers(settings: &Settings, tag: Tag, keys: &Keys, bus: &Bus, stats: &Stats) -> Option<Peers> {
     let (internal, socketio) = (&settings.internal, &settings.socketio);
@@ -58,33 +58,43 @@ pub(crate) async fn watch_peers(bus: Bus, own: Advert) {
 /// What was told already.
 #[derive(Default)]
 struct Watch {
-    twin: String,
-    strangers: HashSet<String>,
+    twins: Told,
+    strangers: Told,
+}
+
+/// The ids of nodes of which it was told.
+#[derive(Default)]
+struct Told(HashSet<String>);
+
+impl Told {
+    fn is_news(&mut self, node: &Node) -> bool {
+        if self.0.len() >= MAX_TOLD {
+            self.0.clear();
+        }
+        self.0.insert(node.id.clone())
+    }
 }
 
 impl Watch {
-    /// Gives the names of nodes that were told to have no key in common.
+    /// Gives the names of nodes of which something was told.
     fn look<'a>(&mut self, nodes: &'a [Node], own_id: &str, own: &Advert) -> Vec<&'a str> {
         let mut told = Vec::new();
         for node in nodes.iter().filter(|node| node.id != own_id) {
             let Some(other) = Advert::read(&node.address) else { continue };
-            if other.tag == own.tag && self.twin != node.id {
+            if other.tag == own.tag && self.twins.is_news(node) {
                 let tag = own.tag;
                 warn!(%tag, other = node.name, "another node has the same tag; set node.tag, or node.name, apart");
-                self.twin.clone_from(&node.id);
+                told.push(node.name.as_str());
             }
-            if !own.has_key_of(&other) && !self.strangers.contains(&node.id) {
+            if !own.understands(&other) && self.strangers.is_news(node) {
                 warn!(
                     other = node.name,
                     keys_from = own.setting(),
                     others_keys_from = other.setting(),
-                    "another node has no session key in common with this one: requests of its sessions that come \
-                     here are refused, and the other way round; give all nodes the same server.session_keys, or none"
+                    "another node and this one do not accept what the other signs: requests of its sessions that come \
+                     here are refused, and the other way round; give all nodes the same server.session_keys in the \
+                     same order, or none"
                 );
-                if self.strangers.len() >= MAX_STRANGERS {
-                    self.strangers.clear();
-                }
-                self.strangers.insert(node.id.clone());
                 told.push(node.name.as_str());
             }
         }
@@ -151,11 +161,11 @@ mod tests {
     }
 
     #[test]
-    fn a_node_without_a_common_key_is_told_once() {
+    fn a_node_with_other_keys_is_told_once() {
         let mut watch = Watch::default();
         let nodes = [
             node("own", 1, &own().to_string()),
-            node("friend", 2, "n002@10.0.0.2:3100#bbbbbbbb,cccccccc"),
+            node("friend", 2, "n002@10.0.0.2:3100#bbbbbbbb,aaaaaaaa"),
             node("stranger", 3, "n003@10.0.0.3:3100#cccccccc"),
             node("agreed", 4, "n004@10.0.0.4:3100#redis"),
             node("else", 5, "something else"),
@@ -172,11 +182,20 @@ mod tests {
     #[test]
     fn nodes_that_come_and_go_take_no_memory() {
         let mut watch = Watch::default();
-        for number in 0..3 * MAX_STRANGERS {
+        for number in 0..3 * MAX_TOLD {
             let stranger = [node(&number.to_string(), 1, "n003@10.0.0.3:3100#cccccccc")];
             assert_eq!(watch.look(&stranger, "own", &own()).len(), 1);
         }
-        assert!(watch.strangers.len() <= MAX_STRANGERS);
+        assert!(watch.strangers.0.len() <= MAX_TOLD);
+    }
+
+    #[test]
+    fn nodes_with_the_same_tag_are_told_once_each() {
+        let mut watch = Watch::default();
+        let twin = |id| node(id, 2, &own().to_string());
+        let nodes = [twin("own"), twin("one"), twin("other")];
+        assert_eq!(watch.look(&nodes, "own", &own()), ["name-of-one", "name-of-other"]);
+        assert!(watch.look(&nodes, "own", &own()).is_empty());
     }
 
     #[test]

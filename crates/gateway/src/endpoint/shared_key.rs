@@ -35,8 +35,8 @@ pub(crate) async fn share_key(bus: Bus, keys: Keys, is_known: watch::Sender<bool
             is_known.send_replace(true);
         }
         agreed.forget(Instant::now());
-        let connected = status.borrow_and_update().state == BusState::Connected;
-        let is_eager = agreed.known.is_empty() && connected;
+        let is_away = matches!(status.borrow_and_update().state, BusState::Connecting | BusState::Lost);
+        let is_eager = agreed.known.is_empty() && !is_away;
         if is_eager {
             in_vain += 1;
             if in_vain == PATIENCE {

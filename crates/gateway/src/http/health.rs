@@ -29,14 +29,14 @@ pub(super) async fn ready(State(shared): State<Arc<Shared>>) -> (StatusCode, Jso
     }
     let status = shared.bus.status().borrow().clone();
     let (code, word, reason) = match status.state {
-        BusState::Connected if !*shared.is_key_known.borrow() => {
+        BusState::Connecting => {
+            (StatusCode::SERVICE_UNAVAILABLE, "starting", Some("redis was not reached yet"))
+        }
+        _ if !*shared.is_key_known.borrow() => {
             let reason = "the session key is not agreed on through redis yet";
             (StatusCode::SERVICE_UNAVAILABLE, "starting", Some(reason))
         }
         BusState::Memory | BusState::Connected => (StatusCode::OK, "ready", None),
-        BusState::Connecting => {
-            (StatusCode::SERVICE_UNAVAILABLE, "starting", Some("redis was not reached yet"))
-        }
         BusState::Lost => (StatusCode::OK, "degraded", Some("redis is away")),
         _ => (StatusCode::OK, "degraded", Some("the bus is impaired")),
     };

@@ -22,7 +22,8 @@ impl Collector for EdgeCollector {
         let accepted = ConstCounter::new(now.accepted);
         plain(&mut encoder, "connections_accepted", "TCP connections accepted", None, &accepted)?;
         sessions(&mut encoder, &now)?;
-        let help = "Sessions whose closing the node has begun because it is about to stop, and still has";
+        let help =
+            "Sessions, and requests of sessions of other nodes, that are still to end before the node stops";
         plain(&mut encoder, "draining_sessions", help, None, &ConstGauge::new(now.draining))?;
         let refused = codes(&now.refused, |code| code.http().is_some());
         let help = "Requests refused, by code (see codes.md)";
