@@ -152,6 +152,19 @@ for (const [name, balancerOf] of Object.entries(BALANCERS)) {
       assert.equal(JSON.parse(text).code, "draining");
     });
 
+    test("a client cannot choose its address", async (t) => {
+      const own = await Cluster.start({ product: true, env: { ROOMCAST__SERVER__MAX_SESSIONS_PER_ADDRESS: "1" } });
+      t.after(() => own.stop());
+      const url = await balancerOf(own);
+      const statuses = [];
+      for (const address of ["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"]) {
+        const headers = { "x-forwarded-for": address, forwarded: `for=${address}`, "x-real-ip": address };
+        statuses.push((await fetch(`${url}/socket.io/?EIO=4&transport=polling`, { headers })).status);
+      }
+      // one on each node, and no more
+      assert.deepEqual(statuses, [200, 200, 200, 429]);
+    });
+
     test("a node is lost: its sessions are unknown, and the others go on", async (t) => {
       const own = await Cluster.start({ product: true });
       t.after(() => own.stop());

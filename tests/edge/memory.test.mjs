@@ -50,7 +50,7 @@ async function repeated(round) {
   assert.ok(last <= first * 1.1, `KiB after each round: ${marks.map((mark) => Math.round(mark / KIB))}`);
 }
 
-test("clients that come and go leave nothing, and take no more than 22 KiB each", async () => {
+test("clients that come and go leave nothing, and take no more than 20 KiB each", async () => {
   const before = node.memory();
   let most = 0;
   await repeated(async () => {
@@ -62,7 +62,7 @@ test("clients that come and go leave nothing, and take no more than 22 KiB each"
     most ||= (node.memory() - before) / CLIENTS / KIB;
     await many(clients.length, () => clients.pop().close());
   });
-  assert.ok(most < 22, `${most.toFixed(1)} KiB each`);
+  assert.ok(most < 20, `${most.toFixed(1)} KiB each`);
 });
 
 test("handshakes with nobody behind them leave nothing", async () => {
