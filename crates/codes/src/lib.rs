@@ -18,6 +18,8 @@ pub enum Where {
     Ack,
     /// In `connect_error`: the client is not let into the namespace.
     Connect,
+    /// In `connect_error`, and in the acknowledgement of a `refresh`.
+    ConnectOrAck,
     /// In an HTTP answer: a request was refused.
     Http(HttpAnswer),
     /// The session ends: the client sees a disconnect, and comes back by itself unless it wanted to go.
@@ -103,6 +105,8 @@ codes! {
     PayloadTooLarge = "payload_too_large", Where::Ack;
     /// Too many events of this socket wait for a slow handler (`event_queue`); send slower.
     Busy = "busy", Where::Ack;
+    /// The token of a `refresh` is of another user than the connection.
+    OtherUser = "other_user", Where::Ack;
     /// The handler failed; the event may have had no effect. The node's log tells more.
     InternalError = "internal_error", Where::Ack;
 
@@ -110,6 +114,18 @@ codes! {
     NotAdmitted = "not_admitted", Where::Connect;
     /// The session is in as many namespaces as it may be (`socketio.max_namespaces`).
     TooManyNamespaces = "too_many_namespaces", Where::Connect;
+    /// The namespace wants a token, and the client sent none. Clients sign in first.
+    TokenMissing = "token_missing", Where::Connect;
+    /// The token is malformed, not signed by a key that is accepted, not yet valid, or meant for others. The node's log
+    /// tells which. Clients sign in anew.
+    TokenInvalid = "token_invalid", Where::ConnectOrAck;
+    /// The token was valid once. Clients get a new one and connect again.
+    TokenExpired = "token_expired", Where::ConnectOrAck;
+    /// Who the client is cannot be found out at the moment: the backend or its keys cannot be reached, or it is
+    /// overloaded. Clients try again later.
+    IdentityUnavailable = "identity_unavailable", Where::ConnectOrAck;
+    /// The backend that knows the users does not admit the client; `connect_error` has its message.
+    IdentityRefused = "identity_refused", Where::ConnectOrAck;
 
     /// The node has as many connections (`server.max_connections`) or sessions (`server.max_sessions`) as it may. With
     /// `Retry-After`; clients come back by themselves.
@@ -185,6 +201,8 @@ codes! {
     ClientClosed = "client_closed", Where::Close;
     /// The connection broke.
     ConnectionLost = "connection_lost", Where::Close;
+    /// The client's identity has ended (`namespaces.identity`). It comes back by itself, with a new token if it has one.
+    IdentityExpired = "identity_expired", Where::Close;
     /// The server closed the connection.
     ServerClosed = "server_closed", Where::Close;
 }
@@ -195,7 +213,7 @@ impl Code {
     pub const fn http(self) -> Option<HttpAnswer> {
         match self.place() {
             Where::Http(answer) | Where::HttpAndClose(answer) => Some(answer),
-            Where::Ack | Where::Connect | Where::Close => None,
+            Where::Ack | Where::Connect | Where::ConnectOrAck | Where::Close => None,
         }
     }
 

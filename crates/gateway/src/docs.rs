@@ -39,6 +39,7 @@ fn place(place: Where) -> String {
     match place {
         Where::Ack => "acknowledgement".into(),
         Where::Connect => "`connect_error`".into(),
+        Where::ConnectOrAck => "`connect_error`; acknowledgement".into(),
         Where::Http(answer) => http(answer),
         Where::Close => "disconnect".into(),
         Where::HttpAndClose(answer) => format!("{}; disconnect", http(answer)),
@@ -48,7 +49,10 @@ fn place(place: Where) -> String {
 /// `docs/metrics.md`.
 #[must_use]
 pub fn metrics() -> String {
-    let metrics = Metrics::new(&Bus::memory(), &BusMetrics::new(), &Stats::default());
+    let metrics = {
+        let identities = vec![("/chat".to_owned(), roomcast_auth::Stats::default())];
+        Metrics::new(&Bus::memory(), &BusMetrics::new(), &Stats::default(), identities)
+    };
     let namespace = metrics.namespace("/chat");
     namespace.event("message").inc();
     metrics.handshake(Transport::Websocket, Duration::from_millis(1));

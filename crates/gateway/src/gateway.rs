@@ -18,6 +18,7 @@ use tracing::{info, warn};
 use crate::config::{Settings, is_namespace};
 use crate::endpoint::{self, Advert, SocketIoEngine};
 use crate::http::{self, GIT_SHA, Shared, VERSION};
+use crate::identity::{self, Expiries};
 use crate::library;
 use crate::metrics::{BusMetrics, Metrics};
 use crate::rules::{PatternError, Rules};
@@ -60,6 +61,9 @@ pub enum GatewayError {
     /// Session keys that cannot be used.
     #[error(transparent)]
     Keys(#[from] KeysError),
+    /// The identity of a namespace cannot be found out so.
+    #[error(transparent)]
+    Identity(#[from] identity::Wrong),
     /// The certificate cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -257,13 +261,16 @@ impl GatewayBuilder {
         let advert = Advert::new(&settings, tag, &keys);
         let bus = library::bus(&settings, advert.to_string(), Arc::new(traffic.clone()))?;
         let stats = Stats::default();
-        let metrics = Metrics::new(&bus, &traffic, &stats);
+        let mut identities = identity::checks(&settings)?;
+        let numbers = identities.iter().map(|(path, check)| (path.clone(), check.verifier.stats().clone()));
+        let metrics = Metrics::new(&bus, &traffic, &stats, numbers.collect());
+        let expiries = Expiries::default();
         let (service, io) = library::socketio(&settings, &bus).build_with_inner_svc(Router::new());
         let io = Arc::new(io);
         bus.attach(&io);
         endpoint::control_connections(&bus, &io);
 
-        let add = |path: &str, handler: Box<dyn Handler>| {
+        let mut add = |path: &str, handler: Box<dyn Handler>| {
             if !is_namespace(path) {
                 return Err(GatewayError::NamespacePath(path.to_owned()));
             }
@@ -278,6 +285,8 @@ impl GatewayBuilder {
                 event_queue: settings.socketio.event_queue,
                 handler_timeout: Duration::from_millis(settings.socketio.handler_timeout_ms),
                 max_namespaces: settings.socketio.max_namespaces,
+                identity: identities.remove(path),
+                expiries: expiries.clone(),
             };
             io.ns(path.to_owned(), Connect(Arc::new(entry)));
             Ok(())
@@ -306,12 +315,17 @@ impl GatewayBuilder {
         let sharing = tokio::spawn({
             let bus = bus.clone();
             async move {
-                if is_shared {
-                    let sharing = endpoint::share_key(bus.clone(), keys, key);
-                    tokio::join!(sharing, endpoint::watch_peers(bus, advert));
-                } else if has_peers {
-                    endpoint::watch_peers(bus, advert).await;
-                }
+                let sharing = async {
+                    if is_shared {
+                        endpoint::share_key(bus.clone(), keys, key).await;
+                    }
+                };
+                let watching = async {
+                    if has_peers {
+                        endpoint::watch_peers(bus.clone(), advert).await;
+                    }
+                };
+                tokio::join!(sharing, watching, expiries.run());
             }
         });
         let sharing = sharing.abort_handle();

@@ -26,6 +26,7 @@ pub mod docs;
 mod endpoint;
 mod gateway;
 mod http;
+pub mod identity;
 mod library;
 mod metrics;
 pub mod rules;

@@ -216,9 +216,7 @@ fn stand_in(schema: &Json, path: &str) -> Json {
 fn describe(value: &ValueKind, key: &str) -> String {
     match value {
         // It may be the URL, with a password, in the wrong place, or a key.
-        ValueKind::String(_) if key.starts_with("redis") || key.starts_with("server.session_keys") => {
-            "a text".into()
-        }
+        ValueKind::String(_) if is_secret(key) => "a text".into(),
         ValueKind::Nil => "nothing".into(),
         ValueKind::Boolean(value) => format!("`{value}`"),
         ValueKind::I64(value) => format!("`{value}`"),
@@ -228,6 +226,10 @@ fn describe(value: &ValueKind, key: &str) -> String {
         ValueKind::Array(_) => "an array".into(),
         _ => "a number".into(),
     }
+}
+
+fn is_secret(key: &str) -> bool {
+    key.starts_with("redis") || key.starts_with("server.session_keys") || key.contains(".secret")
 }
 
 fn join(key: &str, name: &str) -> String {

@@ -11,6 +11,16 @@ pub fn masked_toml(settings: &Settings) -> String {
     let mut settings = settings.clone();
     settings.redis.url = mask_url(&settings.redis.url);
     settings.server.session_keys.fill("***".into());
+    for namespace in &mut settings.namespaces {
+        let identity = &mut namespace.identity;
+        identity.jwt.secrets.fill("***".into());
+        if !identity.webhook.secret.is_empty() {
+            identity.webhook.secret = "***".into();
+        }
+        for url in [&mut identity.jwt.jwks_url, &mut identity.webhook.url] {
+            *url = mask_url(url);
+        }
+    }
     toml::to_string(&settings).expect("settings always have a TOML form")
 }
 
@@ -39,8 +49,12 @@ mod tests {
         assert_eq!(mask_url("redis://:secret@host"), "redis://:***@host");
         assert_eq!(mask_url("redis://host:6379"), "redis://host:6379");
         let mut settings = Settings::default();
-        settings.redis.url = "redis://:secret@host".into();
-        settings.server.session_keys = vec!["secret".repeat(10)];
-        assert!(!masked_toml(&settings).contains("secret"));
+        settings.redis.url = "redis://:hush@host".into();
+        settings.server.session_keys = vec!["hush".repeat(10)];
+        let identity = &mut settings.namespaces[0].identity;
+        identity.jwt.secrets = vec!["hush".repeat(10)];
+        identity.webhook.secret = "hush".repeat(10);
+        identity.webhook.url = "https://ann:hush@backend.example".into();
+        assert!(!masked_toml(&settings).contains("hush"));
     }
 }

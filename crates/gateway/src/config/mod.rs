@@ -21,8 +21,9 @@ pub use problem::{Problem, Problems};
 pub use reference::reference;
 pub use sample::sample;
 pub use settings::{
-    EventSettings, InternalSettings, LogFormat, LogSettings, NamespaceSettings, NodeSettings, Publish,
-    RedisMode, RedisSettings, ServerSettings, Settings, SocketIoSettings, Subscriptions, To, TransportName,
+    EventSettings, Expire, IdentityKind, IdentitySettings, InternalSettings, JwtSettings, LogFormat,
+    LogSettings, NamespaceSettings, NodeSettings, Publish, RedisMode, RedisSettings, ServerSettings,
+    Settings, SocketIoSettings, Subscriptions, To, TokenFrom, TransportName, WebhookSettings,
 };
 
 #[cfg(test)]

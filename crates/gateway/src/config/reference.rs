@@ -15,6 +15,13 @@ pub(super) struct Field<'a> {
     pub(super) schema: &'a Json,
 }
 
+impl Field<'_> {
+    /// Whether it is a table in a file.
+    pub(super) fn is_table(&self, root: &Json) -> bool {
+        resolve(root, self.schema)["type"] == "object"
+    }
+}
+
 /// The fields of an object schema, in the order of the struct.
 pub(super) fn fields<'a>(root: &'a Json, schema: &'a Json) -> Vec<Field<'a>> {
     let properties = resolve(root, schema)["properties"].as_object();
@@ -63,23 +70,31 @@ pub fn reference() -> String {
     if let Some(namespaces) = namespaces {
         let item = &namespaces.schema["items"];
         let _ = write!(out, "\n## `[[namespaces]]`\n\n{}\n\n", namespaces.doc);
-        table(&mut out, &root, item);
+        table(&mut out, &root, "namespaces", item);
         let events = fields(&root, item).into_iter().find(|field| field.name == "events");
         if let Some(events) = events {
             let _ = write!(out, "\n## `[[namespaces.events]]`\n\n{}\n\n", events.doc);
-            table(&mut out, &root, &events.schema["items"]);
+            table(&mut out, &root, "namespaces.events", &events.schema["items"]);
         }
     }
     out
 }
 
-fn table(out: &mut String, root: &Json, item: &Json) {
+/// The keys of a table, and the tables in it.
+fn table(out: &mut String, root: &Json, path: &str, item: &Json) {
     out.push_str("| key | default | meaning |\n|---|---|---|\n");
     let required = &resolve(root, item)["required"];
-    for field in fields(root, item) {
+    let (tables, keys): (Vec<_>, Vec<_>) =
+        fields(root, item).into_iter().partition(|field| field.is_table(root));
+    for field in keys {
         let must = required.as_array().is_some_and(|names| names.iter().any(|name| name == field.name));
         let default = if must { "required".to_owned() } else { format!("`{}`", field.schema["default"]) };
         let _ = writeln!(out, "| `{}` | {default} | {} |", field.name, with_values(&field, root));
+    }
+    for field in tables {
+        let path = format!("{path}.{}", field.name);
+        let _ = write!(out, "\n## `[{path}]`\n\n{}\n\n", field.doc);
+        table(out, root, &path, field.schema);
     }
 }
 

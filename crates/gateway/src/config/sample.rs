@@ -31,7 +31,7 @@ pub fn sample() -> String {
             }
         } else {
             let _ = writeln!(out, "[{}]", section.name);
-            keys(&mut out, &fields(&root, section.schema), &defaults[section.name], true);
+            keys(&mut out, &root, &fields(&root, section.schema), &defaults[section.name], true);
         }
     }
     out
@@ -43,10 +43,9 @@ fn namespace_block(out: &mut String, root: &Json, item: &Json, namespace: &Json,
         out.push('\n');
     }
     out.push_str("[[namespaces]]\n");
-    let (events, own): (Vec<_>, Vec<_>) =
-        fields(root, item).into_iter().partition(|field| field.name == "events");
-    keys(out, &own, namespace, first);
-    for field in &events {
+    let own = fields(root, item);
+    table(out, root, "namespaces", &own, namespace, first);
+    for field in own.iter().filter(|field| field.name == "events") {
         for (at, event) in namespace["events"].as_array().into_iter().flatten().enumerate() {
             out.push('\n');
             let explain = first && at == 0;
@@ -54,13 +53,31 @@ fn namespace_block(out: &mut String, root: &Json, item: &Json, namespace: &Json,
                 comment(out, &field.doc);
             }
             out.push_str("[[namespaces.events]]\n");
-            keys(out, &fields(root, &field.schema["items"]), event, explain);
+            keys(out, root, &fields(root, &field.schema["items"]), event, explain);
         }
     }
 }
 
-fn keys(out: &mut String, fields: &[Field<'_>], values: &Json, explain: bool) {
-    for field in fields {
+/// The keys of a table, and the tables in it.
+fn table(out: &mut String, root: &Json, path: &str, own: &[Field<'_>], values: &Json, explain: bool) {
+    keys(out, root, own, values, explain);
+    for field in own.iter().filter(|field| field.is_table(root)) {
+        let value = &values[field.name];
+        if !explain && Some(value) == field.schema.get("default") {
+            continue;
+        }
+        out.push('\n');
+        if explain {
+            comment(out, &field.doc);
+        }
+        let path = format!("{path}.{}", field.name);
+        let _ = writeln!(out, "[{path}]");
+        table(out, root, &path, &fields(root, field.schema), value, explain);
+    }
+}
+
+fn keys(out: &mut String, root: &Json, fields: &[Field<'_>], values: &Json, explain: bool) {
+    for field in fields.iter().filter(|field| !field.is_table(root) && field.name != "events") {
         let value = &values[field.name];
         // Later blocks show only what they change, so that they stay readable.
         if !explain && Some(value) == field.schema.get("default") {

@@ -1,6 +1,7 @@
 //! Every setting, its meaning and its default. The doc comments are what users read: they become the comments of the
 //! sample file and the texts of `docs/config.md`.
 
+mod identity;
 mod namespaces;
 mod redis;
 mod server;
@@ -9,6 +10,7 @@ mod socketio;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use identity::{Expire, IdentityKind, IdentitySettings, JwtSettings, TokenFrom, WebhookSettings};
 pub use namespaces::{EventSettings, NamespaceSettings, Publish, To};
 pub use redis::{RedisMode, RedisSettings, Subscriptions};
 pub use server::{InternalSettings, ServerSettings};

@@ -1,6 +1,7 @@
 //! Values that have the right type, but make no sense.
 
 mod edge;
+mod identity;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -13,9 +14,11 @@ use super::settings::{EventSettings, Settings, To};
 use crate::rules::Pattern;
 
 /// Events that are not the config's to define: built in, or reserved by Socket.IO.
-const RESERVED: [&str; 10] = [
+const RESERVED: [&str; 12] = [
+    "identity_expiring",
     "join",
     "leave",
+    "refresh",
     "whoami",
     "connect",
     "connect_error",
@@ -215,6 +218,7 @@ fn namespaces(settings: &Settings, report: &mut Report<'_>) {
                 );
             }
         }
+        identity::validate(&namespace.identity, &key("identity"), report);
         report.at_least_one(&key("max_rooms_per_socket"), namespace.max_rooms_per_socket as u64);
         events(&namespace.events, settings.socketio.max_payload_bytes, &key("events"), report);
     }

@@ -38,7 +38,7 @@ pub(crate) fn endpoint(
     metrics: &Metrics,
 ) -> Edge<SocketIoEngine> {
     let peers = peers::peers(settings, tag, keys, bus, stats);
-    let door = Arc::new(Door::new(metrics));
+    let door = Arc::new(Door::new(metrics, settings));
     let sids = Sids::new(tag, keys.clone());
     let engine = SocketIoEngine::new(service);
     Edge::new(limits, engine, door, sids, peers, stats.clone())

@@ -3,6 +3,7 @@
 
 mod bus;
 mod edge;
+mod identity;
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use crate::codes::{Code, Where};
 use bus::BusCollector;
 pub(crate) use bus::BusMetrics;
 use edge::EdgeCollector;
+use identity::IdentityCollector;
 
 type Labels = Vec<(&'static str, String)>;
 
@@ -45,7 +47,13 @@ pub(crate) struct NamespaceMetrics {
 }
 
 impl Metrics {
-    pub(crate) fn new(bus: &Bus, traffic: &BusMetrics, edge: &Stats) -> Self {
+    /// `identities` are the numbers of what finds out identities, by namespace.
+    pub(crate) fn new(
+        bus: &Bus,
+        traffic: &BusMetrics,
+        edge: &Stats,
+        identities: Vec<(String, roomcast_auth::Stats)>,
+    ) -> Self {
         let mut registry = Registry::with_prefix("roomcast");
         let (sockets, events, refusals) = (Family::default(), Family::default(), Family::default());
         let handshakes = Family::new_with_constructor(histogram as fn() -> Histogram);
@@ -65,6 +73,7 @@ impl Metrics {
         traffic.register(&mut registry);
         registry.register_collector(Box::new(BusCollector(bus.clone())));
         registry.register_collector(Box::new(EdgeCollector(edge.clone())));
+        registry.register_collector(Box::new(IdentityCollector(identities)));
         Self { registry: Arc::new(registry), sockets, events, refusals, handshakes }
     }
 
@@ -73,7 +82,7 @@ impl Metrics {
         let refusal = |code: &Code| {
             let labels = vec![label(), ("code", code.as_str().to_owned())];
             // Codes of other places have no counter of a namespace: one that is not registered stands in.
-            if matches!(code.place(), Where::Ack | Where::Connect) {
+            if matches!(code.place(), Where::Ack | Where::Connect | Where::ConnectOrAck) {
                 self.refusals.get_or_create_owned(&labels)
             } else {
                 Counter::default()

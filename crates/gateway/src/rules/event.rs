@@ -19,6 +19,9 @@ struct Meta<'a> {
     room: Option<&'a str>,
     /// The sender's socket id.
     from: String,
+    /// Who the sender is, where the namespace asks for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<&'a str>,
     /// Milliseconds since the epoch, by this node's clock.
     at: u64,
 }
@@ -29,6 +32,9 @@ impl Handler for Rules {
             Ok(Answer::Now(reply)) => event.ack().send(reply),
             Ok(Answer::Joined(room, reply)) => {
                 return requests::joined(socket.clone(), room, event.ack().clone(), reply);
+            }
+            Ok(Answer::Refreshed(token)) => {
+                return requests::refreshed(socket.clone(), token, event.ack().clone());
             }
             Err(refusal) => socket.refuse(event.ack(), refusal.code, &refusal.message),
         }
@@ -41,6 +47,8 @@ enum Answer {
     Now(Value),
     /// When what other nodes send to the room arrives here.
     Joined(String, Value),
+    /// When it is known whose token this is.
+    Refreshed(String),
 }
 
 impl Rules {
@@ -53,6 +61,7 @@ impl Rules {
             }
             "leave" => self.leave(socket, event)?,
             "whoami" => self.whoami(socket),
+            "refresh" => return Ok(Answer::Refreshed(requests::token(event)?)),
             name => match self.events.get(name) {
                 Some(rule) => self.relay(socket, event, rule)?,
                 None => {
@@ -88,7 +97,9 @@ impl Rules {
         }
 
         let at = now_ms();
-        let meta = Meta { room: room.as_deref(), from: socket.id(), at };
+        let identity = socket.identity();
+        let user = identity.as_ref().map(|identity| identity.user.as_str());
+        let meta = Meta { room: room.as_deref(), from: socket.id(), user, at };
         let mut json = String::with_capacity(event.json().len() + 128);
         json.push('[');
         push_items(&mut json, &parts[..1]);

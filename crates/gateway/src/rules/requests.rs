@@ -1,4 +1,4 @@
-//! What clients ask of the node itself: `join`, `leave`, `whoami`.
+//! What clients ask of the node itself: `join`, `leave`, `whoami`, `refresh`.
 
 use std::time::Duration;
 
@@ -8,7 +8,8 @@ use tracing::debug;
 
 use super::{Refusal, Reply, Rules, room};
 use crate::codes::Code;
-use crate::sockets::{Ack, Event, Flow, JoinError, Socket};
+use crate::identity::ms_until;
+use crate::sockets::{Ack, Event, Flow, JoinError, NotRefreshed, Socket};
 
 /// Longest wait for a room's channel to be subscribed.
 const SLOW: Duration = Duration::from_secs(1);
@@ -25,6 +26,32 @@ pub(super) fn joined(socket: Socket, room: String, ack: Ack, reply: Value) -> Fl
         ack.send(reply);
     });
     if answer.as_mut().now_or_never().is_some() { Flow::Done } else { Flow::Later(answer) }
+}
+
+/// The only argument of `refresh`.
+pub(super) fn token(event: &Event) -> Result<String, Refusal> {
+    let parts = event.parts().map_err(|error| Refusal::new(Code::InvalidArguments, error.to_string()))?;
+    match parts[1..] {
+        [token] => serde_json::from_str(token.get()).ok(),
+        _ => None,
+    }
+    .ok_or_else(|| Refusal::new(Code::InvalidArguments, "a token is expected"))
+}
+
+/// Answers with the new end of the client's identity. Its further events wait: they are of the new one.
+pub(super) fn refreshed(socket: Socket, token: String, ack: Ack) -> Flow {
+    Flow::Later(Box::pin(async move {
+        let (code, message) = match socket.refresh(token).await {
+            Ok(expires) => {
+                let expires_in = expires.map(ms_until);
+                return ack.send(json!({"ok": true, "expires_in": expires_in}));
+            }
+            Err(NotRefreshed::NoIdentity) => (Code::UnknownEvent, "this namespace asks for no identity"),
+            Err(NotRefreshed::OtherUser) => (Code::OtherUser, "the token is of another user"),
+            Err(NotRefreshed::Auth(error)) => return socket.refuse(&ack, error.code(), error.message()),
+        };
+        socket.refuse(&ack, code, message);
+    }))
 }
 
 impl Rules {
@@ -61,7 +88,13 @@ impl Rules {
         let mut rooms = socket.rooms();
         rooms.retain(|room| *room != id);
         rooms.sort_unstable();
-        json!({"ok": true, "id": id, "node": self.node, "namespace": socket.namespace(), "rooms": rooms})
+        let mut reply =
+            json!({"ok": true, "id": id, "node": self.node, "namespace": socket.namespace(), "rooms": rooms});
+        if let Some(identity) = socket.identity() {
+            reply["user"] = identity.user.as_str().into();
+            reply["expires_in"] = identity.expires.map(ms_until).into();
+        }
+        reply
     }
 
     pub(super) fn allow(&self, room: &str) -> Result<(), Refusal> {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use roomcast_adapter::{Adapter, Bus, Profile};
 use roomcast_edge::ConnectionHandle;
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 use socketioxide::handler::ConnectHandler;
 use socketioxide::socket::Socket as Inner;
 use socketioxide_core::Value;
@@ -20,6 +20,7 @@ use super::dispatch::{self, Inbound, Ours};
 use super::handler::{Handler, Refused};
 use super::socket::Socket;
 use crate::codes::Code;
+use crate::identity::{Expiries, IdentityCheck};
 use crate::metrics::NamespaceMetrics;
 
 /// What the sockets of one namespace share.
@@ -34,6 +35,9 @@ pub(crate) struct Entry {
     pub(crate) handler_timeout: Duration,
     /// Most namespaces that one session may be in.
     pub(crate) max_namespaces: u32,
+    /// How it is found out who clients are, if that is asked for.
+    pub(crate) identity: Option<IdentityCheck>,
+    pub(crate) expiries: Expiries,
 }
 
 impl fmt::Debug for Entry {
@@ -103,9 +107,21 @@ impl Connect {
         let entry = &self.0;
         let adapter = entry.bus.adapter(&entry.path).ok_or_else(|| Refused("namespace is closing".into()))?;
         let socket = Socket::new(inner, adapter, Arc::clone(entry));
+        match tokio::time::timeout(entry.handler_timeout, socket.identify(inner, &auth)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                entry.metrics.refused(error.code());
+                return Err(Refused(format!("{}: {}", error.code(), error.message())));
+            }
+            Err(_) => {
+                entry.metrics.refused(Code::IdentityUnavailable);
+                let message = "who you are could not be found out in time";
+                return Err(Refused(format!("{}: {message}", Code::IdentityUnavailable)));
+            }
+        }
         socket.join(&socket.id()).map_err(|error| Refused(error.to_string()))?;
         inner.extensions.insert(socket.clone());
-        inner.extensions.insert(Profile::new(auth.clone()));
+        inner.extensions.insert(profile(&socket, auth.clone()));
         inner.on_fallback(Inbound(socket.clone()));
         inner.on_disconnect(Gone(socket.clone()));
 
@@ -124,6 +140,18 @@ impl Connect {
             socket.core.membership.close();
         }
         result
+    }
+}
+
+/// What other servers may see of it: not its token, but who it is.
+fn profile(socket: &Socket, auth: Json) -> Profile {
+    let auth = match &socket.core.entry.identity {
+        Some(check) => check.place.without_token(auth),
+        None => auth,
+    };
+    match socket.identity() {
+        Some(identity) => Profile::new(auth).with_data(json!({"user": identity.user})),
+        None => Profile::new(auth),
     }
 }
 

@@ -19,6 +19,7 @@ mod dispatch;
 mod emitter;
 mod event;
 mod handler;
+mod identify;
 mod membership;
 mod namespace;
 mod socket;
@@ -34,6 +35,7 @@ pub use socket::{Socket, SocketGone, Transport};
 
 pub(crate) use arguments::push_items;
 pub(crate) use connect::{Connect, Entry};
+pub(crate) use identify::NotRefreshed;
 
 /// The reason why a socket disconnected, as socketioxide tells it.
 pub use socketioxide::socket::DisconnectReason;

@@ -20,6 +20,7 @@ use super::dispatch::Dispatch;
 use super::emitter::Emitter;
 use super::membership::{JoinError, Membership};
 use crate::codes::Code;
+use crate::identity::Who;
 
 /// A client's connection to one namespace. Cheap to clone; holding one does not keep the connection.
 #[derive(Clone)]
@@ -32,9 +33,10 @@ pub(super) struct Core {
     adapter: Arc<Adapter>,
     /// Weak: this core lives in the handlers that socketioxide's socket owns, a strong reference would be a circle
     /// and leak.
-    inner: Weak<socketioxide::socket::Socket<Adapter>>,
+    pub(super) inner: Weak<socketioxide::socket::Socket<Adapter>>,
     pub(super) membership: Membership,
     pub(super) dispatch: Dispatch,
+    pub(super) who: Who,
     pub(super) entry: Arc<Entry>,
 }
 
@@ -65,6 +67,7 @@ impl Socket {
                 inner: Arc::downgrade(inner),
                 membership: Membership::default(),
                 dispatch: Dispatch::default(),
+                who: Who::default(),
                 entry,
             }),
         }
@@ -179,8 +182,12 @@ impl Socket {
     /// Closes the client's connection, so from all namespaces: what is queued goes out first, the client sees `transport
     /// close` and comes back by itself. Without effect if it has gone already.
     pub fn close(&self) {
+        self.close_because(Code::ServerClosed);
+    }
+
+    pub(super) fn close_because(&self, code: Code) {
         if let Some(connection) = self.connection() {
-            connection.close(Code::ServerClosed);
+            connection.close(code);
         }
     }
 

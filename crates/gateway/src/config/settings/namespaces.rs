@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::identity::IdentitySettings;
+
 /// `[[namespaces]]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -15,7 +17,10 @@ pub struct NamespaceSettings {
     /// Most rooms one socket may be in. Joining more is refused (`too_many_rooms`).
     #[serde(default = "default_max_rooms")]
     pub max_rooms_per_socket: usize,
-    /// The events that clients may send, besides the built-in `join`, `leave` and `whoami`.
+    /// Who clients are.
+    #[serde(default)]
+    pub identity: IdentitySettings,
+    /// The events that clients may send, besides the built-in `join`, `leave`, `whoami` and `refresh`.
     #[serde(default)]
     pub events: Vec<EventSettings>,
 }
@@ -83,7 +88,13 @@ impl NamespaceSettings {
     /// A namespace without rooms and events.
     #[must_use]
     pub fn new(path: impl Into<String>) -> Self {
-        Self { path: path.into(), rooms: vec![], max_rooms_per_socket: default_max_rooms(), events: vec![] }
+        Self {
+            path: path.into(),
+            rooms: vec![],
+            max_rooms_per_socket: default_max_rooms(),
+            identity: IdentitySettings::default(),
+            events: vec![],
+        }
     }
 }
 
