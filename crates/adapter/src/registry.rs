@@ -11,6 +11,10 @@ use crate::Adapter;
 use crate::protocol::is_ours;
 use crate::routes::Routes;
 
+/// Nodes that are remembered after they have gone. Long uptimes see many come and go; one that was forgotten is at worst
+/// waited for.
+const MAX_GONE: usize = 1000;
+
 /// A node of the cluster, as it described itself at its last heartbeat. Node servers are not among them: they have no
 /// entry in the registry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +52,8 @@ pub(crate) struct Registry {
     /// Nodes that have gone from the registry, maybe with their connections to Redis still open: they are not waited for,
     /// and not taken for Node servers.
     gone: Mutex<HashSet<String>>,
+    /// Nodes that have said goodbye. Ids are of one life only, so whatever is still read of them is from before.
+    left: Mutex<HashSet<String>>,
     /// Servers that listen to a namespace and are not of our kind.
     others: Mutex<HashMap<String, u64>>,
     changed: Notify,
@@ -64,6 +70,7 @@ impl Registry {
             own,
             routes,
             gone: Mutex::default(),
+            left: Mutex::default(),
             others: Mutex::default(),
             changed: Notify::new(),
         }
@@ -102,7 +109,12 @@ impl Registry {
             let stay = nodes.iter().filter(|node| !left.contains(&node.id));
             *nodes = Arc::new(stay.cloned().collect());
         });
-        self.gone.lock().unwrap_or_else(PoisonError::into_inner).extend(left);
+        self.gone.lock().unwrap_or_else(PoisonError::into_inner).extend(left.iter().cloned());
+        let mut known = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() > MAX_GONE {
+            known.clear();
+        }
+        known.extend(left);
     }
 
     /// Nodes that are gone by the registry.
@@ -112,7 +124,11 @@ impl Registry {
 
     /// What was found in the registry.
     pub(crate) fn update(&self, mut nodes: Vec<Node>) {
-        nodes.retain(|node| node.id != self.own.id);
+        self.forget_who_has_left();
+        {
+            let left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+            nodes.retain(|node| node.id != self.own.id && !left.contains(&node.id));
+        }
         nodes.push(self.own());
         nodes.sort_unstable_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
         {
@@ -123,8 +139,7 @@ impl Registry {
                 }
             }
             gone.retain(|id| !nodes.iter().any(|node| node.id == *id));
-            // Long uptimes see many nodes come and go; one that was forgotten is at worst waited for.
-            if gone.len() > 1000 {
+            if gone.len() > MAX_GONE {
                 gone.clear();
             }
         }
@@ -174,5 +189,40 @@ impl Registry {
 
     pub(crate) fn changed(&self) -> impl Future<Output = ()> + '_ {
         self.changed.notified()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::routes::{BYE, Subscription};
+
+    const CHANNEL: &str = "nodes";
+
+    fn node(id: &str) -> Node {
+        let sockets = BTreeMap::from([("/".to_owned(), 0)]);
+        Node { id: id.into(), name: id.into(), address: String::new(), started: 0, sockets }
+    }
+
+    #[test]
+    fn who_has_said_goodbye_does_not_come_back_by_an_older_look() {
+        let nodes = Subscription::Channel(CHANNEL.into());
+        let routes = Arc::new(Routes::new(Arc::new(crate::metrics::Counters::default()), Some(nodes)));
+        let id = |letter: char| format!("rc{}", letter.to_string().repeat(14));
+        let registry = Registry::new(id('o'), "own".into(), String::new(), Arc::clone(&routes));
+        let looked = || vec![node(&id('a')), node(&id('b'))];
+        registry.update(looked());
+        assert_eq!(registry.peers("/"), HashSet::from([id('a'), id('b')]));
+
+        // A look at the registry is under way when the node says goodbye, and ends behind it.
+        routes.dispatch(None, CHANNEL, format!("{BYE}{}", id('a')).as_bytes());
+        assert_eq!(registry.peers("/"), HashSet::from([id('b')]));
+        registry.update(looked());
+        assert_eq!(registry.peers("/"), HashSet::from([id('b')]));
+        assert_eq!(registry.gone(), [id('a')]);
+        // Also when nobody has asked in between.
+        routes.dispatch(None, CHANNEL, format!("{BYE}{}", id('b')).as_bytes());
+        registry.update(looked());
+        assert!(registry.peers("/").is_empty());
     }
 }

@@ -60,10 +60,12 @@ pub(crate) struct Parts {
 pub(crate) struct Redis {
     shared: Arc<Shared>,
     tasks: Vec<AbortHandle>,
+    heartbeat: AbortHandle,
 }
 
 impl Drop for Redis {
     fn drop(&mut self) {
+        self.heartbeat.abort();
         for task in &self.tasks {
             task.abort();
         }
@@ -91,9 +93,9 @@ impl Redis {
         let tasks = vec![
             tokio::spawn(subscriber::run(Arc::clone(&shared))).abort_handle(),
             tokio::spawn(publisher::run(Arc::clone(&shared))).abort_handle(),
-            tokio::spawn(registry::run(Arc::clone(&shared))).abort_handle(),
         ];
-        Ok(Self { shared, tasks })
+        let heartbeat = tokio::spawn(registry::run(Arc::clone(&shared))).abort_handle();
+        Ok(Self { shared, tasks, heartbeat })
     }
 
     /// How many servers listen to each channel; `None` if Redis cannot be asked.
@@ -110,6 +112,8 @@ impl Redis {
 
     /// Takes the node out of the registry and ends its connections.
     pub(crate) async fn leave(&self) {
+        // A heartbeat that is under way would put it back.
+        self.heartbeat.abort();
         if let Err(error) = registry::leave(&self.shared).await {
             tracing::debug!(%error, "this node could not take itself out of the registry");
         }
