@@ -105,6 +105,8 @@ codes! {
     PayloadTooLarge = "payload_too_large", Where::Ack;
     /// Too many events of this socket wait for a slow handler (`event_queue`); send slower.
     Busy = "busy", Where::Ack;
+    /// The event takes a role that the client does not have (`roles` of the event).
+    NotPermitted = "not_permitted", Where::Ack;
     /// The token of a `refresh` is of another user than the connection.
     OtherUser = "other_user", Where::Ack;
     /// The handler failed; the event may have had no effect. The node's log tells more.
@@ -112,6 +114,8 @@ codes! {
 
     /// The namespace does not admit the client, or took too long to decide; `connect_error` has the message.
     NotAdmitted = "not_admitted", Where::Connect;
+    /// The user has as many sockets in the namespace of this node as it may (`max_sockets_per_user`).
+    TooManySockets = "too_many_sockets", Where::Connect;
     /// The session is in as many namespaces as it may be (`socketio.max_namespaces`).
     TooManyNamespaces = "too_many_namespaces", Where::Connect;
     /// The namespace wants a token, and the client sent none. Clients sign in first.

@@ -317,3 +317,33 @@ fn a_mistake_of_tls_is_reported_on_the_file_that_has_it() {
         assert_eq!(keys(&from_env(&env).unwrap_err()), [wrong], "{cert} and {key}");
     }
 }
+
+#[test]
+fn what_concerns_identity_is_checked() {
+    let file = Toml::new("identity", include_str!("tests/identity.toml"));
+    let problems = load(&file.origin(&[])).unwrap_err();
+    assert_eq!(
+        keys(&problems),
+        [
+            "namespaces[0].auto_join[0]",
+            "namespaces[0].events[0].roles",
+            "namespaces[0].identity.jwt",
+            "namespaces[0].max_sockets_per_user",
+            "namespaces[0].rooms[0]",
+            "namespaces[0].rooms[1]",
+            "namespaces[0].rooms[2]",
+            "namespaces[1].identity.jwt",
+            "namespaces[1].identity.jwt.algorithms",
+            "namespaces[1].identity.jwt.algorithms",
+            "namespaces[1].identity.token_name",
+            "namespaces[2].identity.jwt",
+            "namespaces[2].identity.jwt",
+            "namespaces[2].identity.jwt",
+            "namespaces[3].identity.webhook",
+            "namespaces[3].identity.webhook",
+            "namespaces[3].identity.webhook",
+            "namespaces[4].identity.jwt.public_key_files",
+        ]
+    );
+    assert!(!problems.to_string().contains("hush"), "{problems}");
+}

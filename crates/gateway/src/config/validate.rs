@@ -10,7 +10,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
 use super::problem::Problem;
-use super::settings::{EventSettings, Settings, To};
+use super::settings::{EventSettings, IdentityKind, NamespaceSettings, Settings, To};
 use crate::rules::Pattern;
 
 /// Events that are not the config's to define: built in, or reserved by Socket.IO.
@@ -209,18 +209,48 @@ fn namespaces(settings: &Settings, report: &mut Report<'_>) {
                 format!("first by namespaces[{first}]; put all rooms and events into one of them"),
             );
         }
-        for (index, room) in namespace.rooms.iter().enumerate() {
-            if let Err(error) = room.parse::<Pattern>() {
-                report.add(
-                    &format!("{}[{index}]", key("rooms")),
-                    error.to_string(),
-                    "a name, or such as `room:*`",
-                );
-            }
-        }
+        rooms(namespace, &key, report);
         identity::validate(&namespace.identity, &key("identity"), report);
         report.at_least_one(&key("max_rooms_per_socket"), namespace.max_rooms_per_socket as u64);
         events(&namespace.events, settings.socketio.max_payload_bytes, &key("events"), report);
+    }
+}
+
+/// Rooms that clients may join, and those that they are in.
+fn rooms(namespace: &NamespaceSettings, key: &impl Fn(&str) -> String, report: &mut Report<'_>) {
+    let is_known = namespace.identity.kind != IdentityKind::None;
+    for (list, rooms) in [("rooms", &namespace.rooms), ("auto_join", &namespace.auto_join)] {
+        for (index, room) in rooms.iter().enumerate() {
+            let key = format!("{}[{index}]", key(list));
+            match room.parse::<Pattern>() {
+                Err(error) => {
+                    report.add(&key, error.to_string(), "a name, or such as `room:*` or `user:{sub}`");
+                }
+                Ok(pattern) if pattern.has_claims() && !is_known => report.add(
+                    &key,
+                    format!("`{room}` has a claim, and the namespace does not ask who clients are"),
+                    "set `kind` of `[namespaces.identity]`",
+                ),
+                Ok(pattern) if pattern.is_open() && list == "auto_join" => {
+                    report.add(
+                        &key,
+                        format!("`{room}` is no single room"),
+                        "without `*`, such as `user:{sub}`",
+                    );
+                }
+                Ok(_) => {}
+            }
+        }
+    }
+    let needs_identity = "has no effect where the namespace does not ask who clients are";
+    let hint = "set `kind` of `[namespaces.identity]`, or leave it out";
+    if namespace.max_sockets_per_user > 0 && !is_known {
+        report.add(&key("max_sockets_per_user"), needs_identity, hint);
+    }
+    for (index, event) in namespace.events.iter().enumerate() {
+        if !event.roles.is_empty() && !is_known {
+            report.add(&format!("{}[{index}].roles", key("events")), needs_identity, hint);
+        }
     }
 }
 

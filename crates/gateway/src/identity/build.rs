@@ -9,7 +9,7 @@ use roomcast_auth::{
     WebhookSettings, WebhookVerifier,
 };
 
-use super::{Expiry, IdentityCheck, TokenPlace};
+use super::{Expiry, IdentityCheck, PerUser, TokenPlace};
 use crate::config::{self, IdentityKind, IdentitySettings, Settings};
 
 /// What is wrong with the identity of a namespace: the key below `identity`, and why.
@@ -43,7 +43,12 @@ pub(crate) fn checks(settings: &Settings) -> Result<HashMap<String, IdentityChec
             let place = TokenPlace::new(identity);
             let no_header = || Wrong { key: "token_name", message: "is no header name".into() };
             let place = place.ok_or_else(no_header)?;
-            let check = IdentityCheck { verifier, place, expiry: Expiry::new(identity) };
+            let check = IdentityCheck {
+                verifier,
+                place,
+                expiry: Expiry::new(identity),
+                per_user: PerUser::new(namespace.max_sockets_per_user),
+            };
             checks.insert(namespace.path.clone(), check);
         }
     }

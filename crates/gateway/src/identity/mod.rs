@@ -6,9 +6,10 @@
 mod build;
 mod credential;
 mod expiry;
+mod per_user;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::SystemTime;
 
 use roomcast_auth::{AuthError, Verifier};
@@ -18,6 +19,7 @@ pub use build::Wrong;
 pub(crate) use build::{checks, problems};
 pub(crate) use credential::{Origin, SignIn, TokenPlace, wanted_headers};
 pub(crate) use expiry::{Expires, Expiries, Expiry, Scheduled};
+pub(crate) use per_user::{PerUser, UserPlace};
 pub use roomcast_auth::Identity;
 
 /// How a namespace finds out who its clients are.
@@ -25,6 +27,7 @@ pub(crate) struct IdentityCheck {
     pub(crate) verifier: Arc<dyn Verifier>,
     pub(crate) place: TokenPlace,
     pub(crate) expiry: Expiry,
+    pub(crate) per_user: Arc<PerUser>,
 }
 
 impl IdentityCheck {
@@ -43,13 +46,18 @@ impl IdentityCheck {
 
 /// The identity of one socket, for as long as it has one.
 #[derive(Debug, Default)]
-pub(crate) struct Who(Mutex<Option<Held>>);
+pub(crate) struct Who {
+    held: Mutex<Option<Held>>,
+    place: OnceLock<UserPlace>,
+}
 
 #[derive(Debug)]
 struct Held {
     identity: Arc<Identity>,
     /// Forgets the end when dropped.
     end: Option<Scheduled>,
+    /// It is warned of that.
+    is_warned: bool,
 }
 
 impl Who {
@@ -58,7 +66,17 @@ impl Who {
     }
 
     pub(crate) fn set(&self, identity: Identity, end: Option<Scheduled>) {
-        *self.lock() = Some(Held { identity: Arc::new(identity), end });
+        *self.lock() = Some(Held { identity: Arc::new(identity), end, is_warned: false });
+    }
+
+    /// Its place among the sockets of its user, for as long as it lives.
+    pub(crate) fn keep(&self, place: UserPlace) {
+        let _ = self.place.set(place);
+    }
+
+    /// It is warned now; whether it was not before.
+    pub(crate) fn warn(&self) -> bool {
+        self.lock().as_mut().is_some_and(|held| !std::mem::replace(&mut held.is_warned, true))
     }
 
     /// It is looked at again then.
@@ -70,7 +88,7 @@ impl Who {
 
     fn lock(&self) -> MutexGuard<'_, Option<Held>> {
         // Nothing panics while it is held.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

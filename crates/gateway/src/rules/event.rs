@@ -3,14 +3,16 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use futures_util::future::BoxFuture;
 use roomcast_adapter::wire::{MAX_DEPTH, text};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::pattern::claim;
 use super::{Refusal, Reply, Rule, Rules, requests, room};
 use crate::codes::Code;
 use crate::config::{Publish, To};
-use crate::sockets::{Event, Flow, Handler, Socket, push_items};
+use crate::sockets::{Event, Flow, Handler, Refused, Socket, push_items};
 
 /// What receivers learn about an event; its last argument.
 #[derive(Debug, Serialize)]
@@ -27,6 +29,19 @@ struct Meta<'a> {
 }
 
 impl Handler for Rules {
+    /// Puts the client into the rooms that it is in from the beginning, before anybody knows of it.
+    fn admit(&self, socket: &Socket, _: &Value) -> BoxFuture<'static, Result<(), Refused>> {
+        let identity = socket.identity();
+        let claims = identity.as_ref().map(|identity| &identity.claims);
+        let rooms = self.auto_join.iter().flat_map(|pattern| pattern.expanded(claims));
+        let mut joined = rooms.map(|room| socket.join_up_to(&room, self.max_rooms.saturating_add(1)));
+        let result = match joined.find_map(Result::err) {
+            None => Ok(()),
+            Some(error) => Err(Refused(format!("{}: {error}", Code::NotAdmitted))),
+        };
+        Box::pin(std::future::ready(result))
+    }
+
     fn event(&self, socket: &Socket, event: Event) -> Flow {
         match self.apply(socket, &event) {
             Ok(Answer::Now(reply)) => event.ack().send(reply),
@@ -76,6 +91,9 @@ impl Rules {
         if settings.publish == Publish::Server {
             return Err(Refusal::new(Code::ServerOnly, "only servers may send this event"));
         }
+        if !self.has_role(socket, &settings.roles) {
+            return Err(Refusal::new(Code::NotPermitted, "this event takes a role that you do not have"));
+        }
         let (size, max) = (event.size(), settings.max_payload_bytes);
         if size > max {
             let message = format!("the event has {size} bytes, its rule allows {max}");
@@ -119,13 +137,26 @@ impl Rules {
         Ok(json!({"ok": true, "at": at}))
     }
 
+    /// Whether the client has one of these roles, or none is needed.
+    fn has_role(&self, socket: &Socket, roles: &[String]) -> bool {
+        if roles.is_empty() {
+            return true;
+        }
+        let is_wanted = |role: &Value| role.as_str().is_some_and(|role| roles.iter().any(|one| one == role));
+        socket.identity().is_some_and(|identity| match claim(&identity.claims, &self.roles_claim) {
+            Some(Value::Array(held)) => held.iter().any(is_wanted),
+            Some(held) => is_wanted(held),
+            None => false,
+        })
+    }
+
     fn may_send(&self, socket: &Socket, room: &str, publish: Publish) -> Result<(), Refusal> {
         if socket.is_in(room) {
             return Ok(());
         }
         match publish {
             // Without the rooms' patterns a client could write to any socket, by its id.
-            Publish::Anyone => self.allow(room),
+            Publish::Anyone => self.allow(socket, room),
             Publish::Members | Publish::Server => {
                 Err(Refusal::new(Code::NotInRoom, "join the room before sending to it"))
             }

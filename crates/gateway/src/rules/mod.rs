@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use prometheus_client::metrics::counter::Counter;
 use serde_json::Value;
 
-pub use pattern::{Pattern, PatternError};
+pub use pattern::{Claims, Pattern, PatternError};
 
 use crate::codes::Code;
 use crate::config::{EventSettings, NamespaceSettings};
@@ -24,7 +24,9 @@ use crate::metrics::NamespaceMetrics;
 pub struct Rules {
     node: String,
     rooms: Vec<Pattern>,
+    auto_join: Vec<Pattern>,
     max_rooms: usize,
+    roles_claim: String,
     events: HashMap<String, Rule>,
 }
 
@@ -65,9 +67,15 @@ impl Rules {
         };
         Ok(Self {
             node: node.to_owned(),
-            rooms: settings.rooms.iter().map(|room| room.parse()).collect::<Result<_, _>>()?,
+            rooms: patterns(&settings.rooms)?,
+            auto_join: patterns(&settings.auto_join)?,
+            roles_claim: settings.identity.roles_claim.clone(),
             max_rooms: settings.max_rooms_per_socket,
             events: settings.events.iter().map(rule).collect(),
         })
     }
+}
+
+fn patterns(texts: &[String]) -> Result<Vec<Pattern>, PatternError> {
+    texts.iter().map(|text| text.parse()).collect()
 }

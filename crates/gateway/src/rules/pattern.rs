@@ -1,14 +1,35 @@
-//! Which rooms clients may join.
+//! Which rooms clients may join, and which they are put into.
 
+use std::borrow::Cow;
 use std::str::FromStr;
+
+use serde_json::{Map, Value};
 
 use super::room::MAX_ROOM_BYTES;
 
-/// A room's name, or the beginning of names followed by `*`.
+/// The claims of a client's identity.
+pub type Claims = Map<String, Value>;
+
+/// A room's name, in which claims of the client's identity may stand for parts of it (`user:{sub}`), or the beginning of
+/// names followed by `*`.
+///
+/// A claim is a string or an integer; `{rooms[]}` stands for each of a list. What a claim says is taken as it is: a star or
+/// a brace in it means itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern {
-    text: String,
-    open: bool,
+    parts: Vec<Part>,
+    is_open: bool,
+    /// Ids of sockets do not begin like this.
+    is_apart: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Part {
+    Text(String),
+    /// The claim's name; names of nested objects are separated by dots.
+    Claim(String),
+    /// One of a list.
+    Each(String),
 }
 
 /// A room pattern that is none.
@@ -21,6 +42,12 @@ pub enum PatternError {
     /// A star that is not the last character.
     #[error("`*` may only be the last character of a room pattern, as in `room:*`")]
     InnerStar,
+    /// A brace without its other, or no name between the two.
+    #[error("a claim is written as `{{sub}}`, or as `{{rooms[]}}` for each of a list")]
+    Braces,
+    /// More than one list.
+    #[error("only one claim of a room pattern may be a list")]
+    Lists,
     /// The beginning could be that of a socket id. Every socket is in the room named by its id, and whoever may
     /// join that room reads what is sent to this one socket.
     #[error(
@@ -35,6 +62,10 @@ fn may_be_in_an_id(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-'
 }
 
+fn may_be_an_id(room: &str) -> bool {
+    matches!(room.len(), 16 | 20) && room.bytes().all(may_be_in_an_id)
+}
+
 impl FromStr for Pattern {
     type Err = PatternError;
 
@@ -42,63 +73,130 @@ impl FromStr for Pattern {
         if pattern.is_empty() || pattern.len() > MAX_ROOM_BYTES {
             return Err(PatternError::Length);
         }
-        let (text, open) = match pattern.strip_suffix('*') {
+        let (mut rest, is_open) = match pattern.strip_suffix('*') {
             Some(text) => (text, true),
             None => (pattern, false),
         };
-        if text.contains('*') {
+        if rest.contains('*') {
             return Err(PatternError::InnerStar);
         }
+        let mut parts = Vec::new();
+        while let Some((text, behind)) = rest.split_once('{') {
+            let (claim, after) = behind.split_once('}').ok_or(PatternError::Braces)?;
+            if !text.is_empty() {
+                parts.push(Part::Text(text.to_owned()));
+            }
+            parts.push(claim_part(claim)?);
+            rest = after;
+        }
+        if !rest.is_empty() {
+            parts.push(Part::Text(rest.to_owned()));
+        }
+        if parts.iter().any(|part| matches!(part, Part::Text(text) if text.contains(['{', '}']))) {
+            return Err(PatternError::Braces);
+        }
+        if parts.iter().filter(|part| matches!(part, Part::Each(_))).count() > 1 {
+            return Err(PatternError::Lists);
+        }
         // With four fixed characters the odds that a random id begins so are one to 16 million.
-        if open && text.len() < 4 && text.bytes().all(may_be_in_an_id) {
+        let beginning = match parts.first() {
+            Some(Part::Text(text)) => text.as_str(),
+            _ => "",
+        };
+        let is_apart = beginning.len() >= 4 || !beginning.bytes().all(may_be_in_an_id);
+        if is_open && !is_apart {
             return Err(PatternError::MatchesIds(pattern.to_owned()));
         }
-        Ok(Self { text: text.to_owned(), open })
+        Ok(Self { parts, is_open, is_apart })
     }
 }
 
+fn claim_part(text: &str) -> Result<Part, PatternError> {
+    let (name, is_list) = match text.strip_suffix("[]") {
+        Some(name) => (name, true),
+        None => (text, false),
+    };
+    if name.is_empty() || name.contains(['{', '[', ']']) {
+        return Err(PatternError::Braces);
+    }
+    Ok(if is_list { Part::Each(name.to_owned()) } else { Part::Claim(name.to_owned()) })
+}
+
 impl Pattern {
-    /// Whether the pattern allows `room`.
+    /// Whether the pattern allows `room` to a client with these claims.
     #[must_use]
-    pub fn matches(&self, room: &str) -> bool {
-        if self.open {
-            room.len() > self.text.len() && room.starts_with(&self.text)
-        } else {
-            room == self.text
+    pub fn matches(&self, room: &str, claims: Option<&Claims>) -> bool {
+        let is_allowed = |name: &str| {
+            if self.is_open { room.len() > name.len() && room.starts_with(name) } else { room == name }
+        };
+        if let [Part::Text(text)] = self.parts.as_slice() {
+            return is_allowed(text);
         }
+        self.expanded(claims).any(|name| is_allowed(&name))
+    }
+
+    /// The names that it stands for, for a client with these claims; of an open pattern their beginnings. None if a claim
+    /// is missing or cannot be a part of a name.
+    pub(super) fn expanded<'a>(&'a self, claims: Option<&'a Claims>) -> impl Iterator<Item = String> + 'a {
+        let list = self.parts.iter().find_map(|part| match part {
+            Part::Each(name) => Some(name),
+            _ => None,
+        });
+        let values: Vec<Option<&Value>> = match list {
+            None => vec![None],
+            Some(name) => {
+                let items = claims.and_then(|claims| claim(claims, name)).and_then(Value::as_array);
+                items.into_iter().flatten().map(Some).collect()
+            }
+        };
+        values.into_iter().filter_map(move |value| self.with(claims, value))
+    }
+
+    fn with(&self, claims: Option<&Claims>, item: Option<&Value>) -> Option<String> {
+        let mut name = String::new();
+        for part in &self.parts {
+            match part {
+                Part::Text(text) => name.push_str(text),
+                Part::Claim(path) => name.push_str(&text_of(claim(claims?, path)?)?),
+                Part::Each(_) => name.push_str(&text_of(item?)?),
+            }
+        }
+        // Who may choose its name could else choose the id of somebody's socket.
+        let is_safe = self.is_apart || !may_be_an_id(&name);
+        (is_safe && name.len() <= MAX_ROOM_BYTES).then_some(name)
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.is_open
+    }
+
+    /// Whether it needs to be known who the client is.
+    pub(crate) fn has_claims(&self) -> bool {
+        self.parts.iter().any(|part| !matches!(part, Part::Text(_)))
+    }
+}
+
+/// A claim by its name, or by those of the objects around it.
+pub(super) fn claim<'a>(claims: &'a Claims, path: &str) -> Option<&'a Value> {
+    // Names of claims may have dots in them, such as those that are URLs (RFC 7519, 4.2).
+    if let Some(value) = claims.get(path) {
+        return Some(value);
+    }
+    let (first, rest) = path.split_once('.')?;
+    let mut value = claims.get(first)?;
+    for name in rest.split('.') {
+        value = value.get(name)?;
+    }
+    Some(value)
+}
+
+fn text_of(value: &Value) -> Option<Cow<'_, str>> {
+    match value {
+        Value::String(text) if !text.is_empty() => Some(text.into()),
+        Value::Number(number) if number.is_i64() || number.is_u64() => Some(number.to_string().into()),
+        _ => None,
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn pattern(text: &str) -> Result<Pattern, PatternError> {
-        text.parse()
-    }
-
-    #[test]
-    fn names_and_beginnings() {
-        assert!(pattern("paris").unwrap().matches("paris"));
-        assert!(!pattern("paris").unwrap().matches("paris2"));
-        let rooms = pattern("room:*").unwrap();
-        assert!(rooms.matches("room:1") && rooms.matches("room:a*b"));
-        assert!(!rooms.matches("room:") && !rooms.matches("Room:1"));
-    }
-
-    #[test]
-    fn patterns_that_are_none() {
-        assert_eq!(pattern(""), Err(PatternError::Length));
-        assert_eq!(pattern(&"a".repeat(129)), Err(PatternError::Length));
-        assert_eq!(pattern("a*b"), Err(PatternError::InnerStar));
-        assert_eq!(pattern("a**"), Err(PatternError::InnerStar));
-    }
-
-    #[test]
-    fn private_rooms_of_sockets_stay_private() {
-        for open in ["*", "a*", "ab_*"] {
-            assert_eq!(pattern(open), Err(PatternError::MatchesIds(open.into())));
-        }
-        assert!(pattern("#*").is_ok() && pattern("team*").is_ok());
-    }
-}
+mod tests;

@@ -58,7 +58,7 @@ impl Rules {
     /// The room, and the answer.
     pub(super) fn join(&self, socket: &Socket, event: &Event) -> Result<(String, Value), Refusal> {
         let room = room::only_argument(event)?;
-        self.allow(&room)?;
+        self.allow(socket, &room)?;
         // One more than configured: the room named by the socket's own id.
         match socket.join_up_to(&room, self.max_rooms.saturating_add(1)) {
             Ok(()) => {
@@ -77,7 +77,7 @@ impl Rules {
         let room = room::only_argument(event)?;
         // A room that a server chose may be left, too; only the socket's own room may not.
         if room == socket.id() || !socket.is_in(&room) {
-            self.allow(&room)?;
+            self.allow(socket, &room)?;
         }
         socket.leave(&room);
         Ok(json!({"ok": true, "room": room, "members": socket.adapter().members(&room)}))
@@ -97,8 +97,10 @@ impl Rules {
         reply
     }
 
-    pub(super) fn allow(&self, room: &str) -> Result<(), Refusal> {
-        if self.rooms.iter().any(|pattern| pattern.matches(room)) {
+    pub(super) fn allow(&self, socket: &Socket, room: &str) -> Result<(), Refusal> {
+        let identity = socket.identity();
+        let claims = identity.as_ref().map(|identity| &identity.claims);
+        if self.rooms.iter().any(|pattern| pattern.matches(room, claims)) {
             Ok(())
         } else {
             Err(Refusal::new(Code::RoomNotAllowed, "this namespace does not allow the room"))

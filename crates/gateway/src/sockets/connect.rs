@@ -109,9 +109,9 @@ impl Connect {
         let socket = Socket::new(inner, adapter, Arc::clone(entry));
         match tokio::time::timeout(entry.handler_timeout, socket.identify(inner, &auth)).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                entry.metrics.refused(error.code());
-                return Err(Refused(format!("{}: {}", error.code(), error.message())));
+            Ok(Err((code, message))) => {
+                entry.metrics.refused(code);
+                return Err(Refused(format!("{code}: {message}")));
             }
             Err(_) => {
                 entry.metrics.refused(Code::IdentityUnavailable);

@@ -1,7 +1,7 @@
 //! Who a socket's client is: found out before it is admitted, renewed by `refresh`, ended when its time is over.
 
 use std::sync::{Arc, Weak};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use roomcast_adapter::{Adapter, ClientAddress};
 use roomcast_auth::AuthError;
@@ -16,6 +16,9 @@ use crate::identity::{Expires, Identity, Origin, Scheduled, SignIn, ms_until};
 
 /// The event by which a client is told that its identity is about to end; it has the time that is left, in milliseconds.
 const EXPIRING: &str = "identity_expiring";
+
+/// What ends so soon has ended.
+const MOMENT: Duration = Duration::from_millis(20);
 
 /// Why a client does not get a new identity.
 #[derive(Debug)]
@@ -35,10 +38,19 @@ impl Socket {
     }
 
     /// Finds it out.
-    pub(super) async fn identify(&self, inner: &Inner<Adapter>, auth: &Json) -> Result<(), AuthError> {
+    ///
+    /// # Errors
+    /// The code, and what the client is told.
+    pub(super) async fn identify(&self, inner: &Inner<Adapter>, auth: &Json) -> Result<(), (Code, String)> {
         let Some(check) = &self.core.entry.identity else { return Ok(()) };
-        let identity =
-            with_origin(inner, self.namespace(), async |origin| check.identify(auth, origin).await).await?;
+        let asked = async |origin: &Origin<'_>| check.identify(auth, origin).await;
+        let identity = with_origin(inner, self.namespace(), asked).await;
+        let identity = identity.map_err(|error| (error.code(), error.message().to_owned()))?;
+        match check.per_user.try_acquire(&identity.user) {
+            Some(Some(place)) => self.core.who.keep(place),
+            Some(None) => {}
+            None => return Err((Code::TooManySockets, "this user is connected as often as allowed".into())),
+        }
         self.has(identity);
         Ok(())
     }
@@ -78,15 +90,21 @@ impl Expires for Core {
         let socket = Socket { core: self };
         let Some(identity) = socket.identity() else { return };
         let Some(expires) = identity.expires else { return };
-        if expires <= SystemTime::now() {
+        let left = expires.duration_since(SystemTime::now()).unwrap_or_default();
+        // The two clocks, of the system and of timers, differ a little.
+        if left < MOMENT {
             debug!(namespace = socket.namespace(), id = socket.id(), "identity has expired");
             socket.close_because(Code::IdentityExpired);
             return;
         }
-        // The next time is the end: the client is warned once.
-        socket.core.who.ends(socket.schedule(expires, false));
-        // One whose queue is full will be closed for that.
-        let _ = socket.emit(EXPIRING, json!([ms_until(expires)]));
+        let check = socket.core.entry.identity.as_ref();
+        let warning = check.and_then(|check| check.expiry.warning);
+        let is_near = warning.is_some_and(|warning| left <= warning + MOMENT);
+        socket.core.who.ends(socket.schedule(expires, !is_near));
+        if is_near && socket.core.who.warn() {
+            // One whose queue is full will be closed for that.
+            let _ = socket.emit(EXPIRING, json!([ms_until(expires)]));
+        }
     }
 }
 

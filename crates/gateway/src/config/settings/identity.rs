@@ -15,6 +15,8 @@ pub struct IdentitySettings {
     pub token_from: TokenFrom,
     /// The name of that field, header or cookie. In the header `authorization` the word `Bearer` before it is left out.
     pub token_name: String,
+    /// The claim that has the client's roles, for `roles` of events: a text, or a list of texts.
+    pub roles_claim: String,
     /// What happens when an identity ends. `disconnect`: the connection is closed (`identity_expired`), and clients come
     /// back with a new token. `refresh`: before that the client hears the event `identity_expiring`, with the time in
     /// milliseconds that is left, and stays if it sends a new token of the same user in time, by the event `refresh`.
@@ -129,6 +131,7 @@ impl Default for IdentitySettings {
             kind: IdentityKind::None,
             token_from: TokenFrom::Auth,
             token_name: "token".into(),
+            roles_claim: "roles".into(),
             expire: Expire::Disconnect,
             expire_warning_ms: 30_000,
             jwt: JwtSettings::default(),

@@ -11,9 +11,17 @@ use super::identity::IdentitySettings;
 pub struct NamespaceSettings {
     /// Path of the namespace; starts with `/`. Namespaces hear nothing of each other.
     pub path: String,
-    /// Rooms that clients may join: names, or beginnings followed by `*` such as `room:*`.
+    /// Rooms that clients may join: names, or beginnings followed by `*` such as `room:*`. Claims of the client's identity
+    /// may stand for parts of them: `user:{sub}`, `team:{team}:*`, and `{rooms[]}` for each of a list.
     #[serde(default)]
     pub rooms: Vec<String>,
+    /// Rooms that clients are in from the beginning, of the same form without `*`. They need not be in `rooms`.
+    #[serde(default)]
+    pub auto_join: Vec<String>,
+    /// Most sockets that one user may have in the namespace, on each node; 0 for no limit. More are refused
+    /// (`too_many_sockets`).
+    #[serde(default)]
+    pub max_sockets_per_user: usize,
     /// Most rooms one socket may be in. Joining more is refused (`too_many_rooms`).
     #[serde(default = "default_max_rooms")]
     pub max_rooms_per_socket: usize,
@@ -39,6 +47,9 @@ pub struct EventSettings {
     /// `server`: no client, only other servers and emitters.
     #[serde(default = "default_publish")]
     pub publish: Publish,
+    /// Who sends it must have one of these roles (`identity.roles_claim`); empty: none is needed.
+    #[serde(default)]
+    pub roles: Vec<String>,
     /// A receiver that is not ready loses it instead of queueing it: only the latest counts.
     #[serde(default)]
     pub volatile: bool,
@@ -91,6 +102,8 @@ impl NamespaceSettings {
         Self {
             path: path.into(),
             rooms: vec![],
+            auto_join: vec![],
+            max_sockets_per_user: 0,
             max_rooms_per_socket: default_max_rooms(),
             identity: IdentitySettings::default(),
             events: vec![],
@@ -106,6 +119,7 @@ impl EventSettings {
             name: name.into(),
             to: default_to(),
             publish: default_publish(),
+            roles: vec![],
             volatile: false,
             binary: false,
             max_payload_bytes: default_event_bytes(),
