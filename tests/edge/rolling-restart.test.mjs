@@ -14,6 +14,7 @@ const WINDOW = 4000;
 /** New sessions that a node takes in a second; all clients of a node at once would be twice as many. */
 const RATE = 350;
 const REASON = "transport close";
+const REFUSED = "transport error";
 
 const successors = [];
 after(() => Promise.all(successors.map((child) => child.kill())));
@@ -98,7 +99,11 @@ for (const balancer of BALANCERS) test(`${CLIENTS} clients through a rolling res
   const reasons = {};
   for (const reason of clients.flatMap(({ disconnects }) => disconnects)) reasons[reason] = (reasons[reason] ?? 0) + 1;
   t.diagnostic(JSON.stringify({ reasons, times, answered, unanswered }));
-  assert.deepEqual(Object.keys(reasons), [REASON]);
+  // Who polls and sends something in the moment in which its session is closed is told that the session is unknown, which
+  // the client calls an error; it comes back as the others do. Only those who talk can meet it.
+  const { [REASON]: closed, [REFUSED]: refused = 0, ...others } = reasons;
+  assert.deepEqual(others, {});
+  assert.ok(closed > 0 && refused <= talkers.length, JSON.stringify(reasons));
   assert.ok(unanswered <= talkers.length * cluster.nodes.length, `${unanswered} of ${answered} had no answer`);
   for (const { sessions, stopped, allBack, node } of times) {
     assert.ok(sessions > CLIENTS / 6, `${node} had ${sessions} sessions`);
