@@ -233,6 +233,14 @@ impl Session {
         }
     }
 
+    /// Its websocket cannot be written to. Why is not said here: the client may have left in good order, of which the
+    /// reader knows and tells the disconnect handlers. A websocket that failed to become the session's leaves it alone.
+    pub(crate) fn cut(&self) {
+        if self.transport() == Transport::Websocket && self.go_to(End::Killed) {
+            self.wake();
+        }
+    }
+
     /// Tells the Engine.IO server that the session is over, if it began with long-polling.
     pub(crate) fn end_polling(self: &Arc<Self>) {
         if let Some(sessions) = self.sessions.upgrade() {

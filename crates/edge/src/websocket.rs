@@ -108,11 +108,11 @@ impl WebsocketStream {
                 }
             }
             Poll::Ready(Ok(_)) => {}
-            // Writing errors alone do not end a session: the library goes on reading.
+            // Errors of writing alone do not end a session: the library goes on reading.
             Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::TimedOut => {
                 self.session.kill(Code::SlowConsumer);
             }
-            Poll::Ready(Err(_)) => self.session.kill(Code::ConnectionLost),
+            Poll::Ready(Err(_)) => self.session.cut(),
         }
         result
     }

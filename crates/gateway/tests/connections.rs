@@ -9,7 +9,7 @@ use roomcast::codes::Code;
 use roomcast::config::Settings;
 use roomcast::sockets::Namespace;
 use serde_json::json;
-use support::{Client, Node, get, request, settings, until};
+use support::{Client, Node, get, request, settings, soon, until};
 
 const SLOW: &str = r#"roomcast_closes_total{code="slow_consumer"}"#;
 
@@ -252,21 +252,27 @@ async fn a_slow_consumer_takes_no_others_with_it() {
 async fn a_disconnect_handler_knows_why() {
     let (tell, mut told) = tokio::sync::mpsc::channel(8);
     let namespace = Namespace::new("/why")
+        .on("here", |_, event| async move { event.ack().send(json!(true)) })
         .on("away", |socket, _| async move { socket.close() })
         .on_disconnect(move |socket, _| {
             let tell = tell.clone();
             async move { tell.send(socket.close_code()).await.unwrap() }
         });
     let node = Node::start(settings(), vec![namespace]);
-    let client = Client::connect(&node, "/why").await;
-    client.close().await;
-    assert_eq!(told.recv().await.unwrap(), Some(Code::ClientClosed));
-    let mut client = Client::connect(&node, "/why").await;
+    // Whoever leaves before the namespace has seen it come is not seen to go.
+    let connected = async || {
+        let mut client = Client::connect(&node, "/why").await;
+        assert_eq!(client.request(r#"["here"]"#).await, true);
+        client
+    };
+    connected().await.close().await;
+    assert_eq!(soon(told.recv()).await.unwrap(), Some(Code::ClientClosed));
+    let mut client = connected().await;
     client.send(r#"42/why,["away"]"#).await;
-    assert_eq!(told.recv().await.unwrap(), Some(Code::ServerClosed));
-    let mut client = Client::connect(&node, "/why").await;
+    assert_eq!(soon(told.recv()).await.unwrap(), Some(Code::ServerClosed));
+    let mut client = connected().await;
     client.send("41/why,").await;
-    assert_eq!(told.recv().await.unwrap(), None, "the connection stays");
+    assert_eq!(soon(told.recv()).await.unwrap(), None, "the connection stays");
     drop(client);
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use roomcast::sockets::{JoinError, Namespace, Refused, Socket};
 use serde_json::json;
-use support::{Client, Node, settings, until};
+use support::{Client, Node, settings, soon, until};
 use tokio::sync::{Notify, mpsc};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -57,7 +57,7 @@ async fn joining_after_the_disconnect_leaves_nothing_behind() {
     let namespace = Namespace::new("/late").on_connect(move |socket, _| give.try_send(socket).unwrap());
     let node = Node::start(settings(), vec![namespace]);
     let client = Client::connect(&node, "/late").await;
-    let socket = take.recv().await.unwrap();
+    let socket = soon(take.recv()).await.unwrap();
     socket.join("early").unwrap();
     assert_eq!(node.members("/late", "early"), 1);
 
@@ -142,7 +142,7 @@ async fn rooms_are_still_there_while_saying_goodbye() {
         });
     let node = Node::start(settings(), vec![namespace]);
     Client::connect(&node, "/bye").await.close().await;
-    assert_eq!(take.recv().await.unwrap(), (true, Err(JoinError::Gone)));
+    assert_eq!(soon(take.recv()).await.unwrap(), (true, Err(JoinError::Gone)));
     until("it is gone", async || node.members("/bye", "room") == 0).await;
 }
 
@@ -231,7 +231,7 @@ async fn a_client_that_is_not_admitted_is_told_why_and_leaves_nothing() {
     ] {
         let refused = Client::try_connect(&node, "/door", auth).await.err();
         assert_eq!(refused.as_deref(), Some(reason));
-        let socket = take.recv().await.unwrap();
+        let socket = soon(take.recv()).await.unwrap();
         assert_eq!(socket.join("later"), Err(JoinError::Gone));
         assert_eq!(node.members("/door", "hall") + node.members("/door", "later"), 0);
     }

@@ -80,7 +80,8 @@ impl Namespace {
     }
 
     /// Runs when a client has gone; its rooms are still there. Until it has ended the client cannot connect to the
-    /// namespace again over the same connection, so be quick.
+    /// namespace again over the same connection, so be quick. It runs for those for whom
+    /// [`on_connect`](Self::on_connect) has run: who leaves before that is seen by neither.
     #[must_use]
     pub fn on_disconnect<F, Fut>(mut self, disconnected: F) -> Self
     where

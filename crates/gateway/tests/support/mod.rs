@@ -94,6 +94,11 @@ pub async fn request(address: SocketAddr, method: &str, path: &str, body: &str) 
     (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
 }
 
+/// Waits for what is to come, but not for ever.
+pub async fn soon<T>(awaited: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, awaited).await.expect("it never came")
+}
+
 /// Waits until a condition holds.
 pub async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     let start = Instant::now();
