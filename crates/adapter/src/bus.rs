@@ -16,7 +16,7 @@ use crate::metrics::{CounterSnapshot, Counters, Metrics};
 use crate::namespace::Namespace;
 use crate::outbox::Outbox;
 use crate::protocol::{Mode, Outgoing, Protocol, node_id};
-use crate::redis::{Parts, Redis};
+use crate::redis::{Allowance, Parts, Redis};
 use crate::registry::{Node, Registry};
 use crate::rooms;
 use crate::routes::{Routes, Subscription};
@@ -270,6 +270,16 @@ impl Bus {
         match &self.inner.link {
             Link::Alone | Link::Hub(_) => None,
             Link::Redis(redis) => redis.agree(name, proposal, lifetime).await,
+        }
+    }
+
+    /// Spends `cost` of what all nodes of the cluster together may spend under a name, or tells how long to wait; a cost of
+    /// more than the burst is that of the burst. Nothing is spent then. `None` while Redis cannot be asked, and without
+    /// other nodes. Needs the command `EVAL`, and Redis 5.
+    pub async fn spend(&self, name: &str, allowance: Allowance, cost: u32) -> Option<Result<(), Duration>> {
+        match &self.inner.link {
+            Link::Alone | Link::Hub(_) => None,
+            Link::Redis(redis) => redis.spend(name, allowance, cost).await,
         }
     }
 

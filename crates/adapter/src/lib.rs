@@ -68,6 +68,7 @@ pub use operator::{Acks, Answers, Operator};
 pub use own_room::own_room;
 pub use profile::{ClientAddress, Profile, RemoteSocket};
 pub use protocol::{Mode, SubscriptionMode};
+pub use redis::Allowance;
 pub use registry::Node;
 pub use server_side::{Reply, ServerEvent};
 pub use settings::RedisSettings;

@@ -107,6 +107,9 @@ codes! {
     Busy = "busy", Where::Ack;
     /// The event takes a role that the client does not have (`roles` of the event).
     NotPermitted = "not_permitted", Where::Ack;
+    /// The client sends events too often (`namespaces.limits`); the acknowledgement has `retry_after_ms`, the time after which
+    /// one is let through again.
+    RateLimited = "rate_limited", Where::Ack;
     /// The token of a `refresh` is of another user than the connection.
     OtherUser = "other_user", Where::Ack;
     /// The handler failed; the event may have had no effect. The node's log tells more.
@@ -207,6 +210,8 @@ codes! {
     ConnectionLost = "connection_lost", Where::Close;
     /// The client's identity has ended (`namespaces.identity`). It comes back by itself, with a new token if it has one.
     IdentityExpired = "identity_expired", Where::Close;
+    /// The client sent events too often, and a limit with `action = "disconnect"` counts them (`namespaces.limits`).
+    Flood = "flood", Where::Close;
     /// The server closed the connection.
     ServerClosed = "server_closed", Where::Close;
 }

@@ -33,7 +33,7 @@ impl Admission {
         Self {
             permits: Arc::new(Semaphore::new(settings.max_connections.min(Semaphore::MAX_PERMITS))),
             per_client: Arc::new(PerClient::new(settings.max_connections_per_address)),
-            rate: Rate::new(settings.max_connections_per_second),
+            rate: Rate::per_second(settings.max_connections_per_second),
             rate_per_client: PerClientRate::new(settings.max_connections_per_second_per_address),
             refusals: Arc::new(Semaphore::new(MAX_REFUSALS)),
         }

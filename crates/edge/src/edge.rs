@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::response::Response;
@@ -122,6 +123,8 @@ pub(crate) struct Inner<E> {
     pub(crate) stats: Stats,
     pub(crate) rate: Rate,
     pub(crate) rate_per_client: PerClientRate,
+    /// Of the settings, until they are changed.
+    origins: ArcSwap<Origins>,
     refused_origins: Refusals,
     pub(crate) failing: Failing,
     /// That nobody tells who the client is was logged.
@@ -137,6 +140,11 @@ pub(crate) struct Incoming<'a> {
 }
 
 impl<E: Engine> Edge<E> {
+    /// From now on pages of these origins may connect. Sessions of others keep their websockets; their polls are refused.
+    pub fn set_origins(&self, origins: Origins) {
+        self.inner.origins.store(Arc::new(origins));
+    }
+
     /// Puts the endpoint in front of `engine`.
     #[must_use]
     pub fn new(
@@ -156,8 +164,9 @@ impl<E: Engine> Edge<E> {
                 session.transport_is_gone();
             });
         }));
-        let rate = Rate::new(settings.max_handshakes_per_second);
+        let rate = Rate::per_second(settings.max_handshakes_per_second);
         let rate_per_client = PerClientRate::new(settings.max_handshakes_per_second_per_address);
+        let origins = ArcSwap::from_pointee(settings.origins.clone());
         let inner = Inner {
             settings,
             engine,
@@ -168,6 +177,7 @@ impl<E: Engine> Edge<E> {
             stats,
             rate,
             rate_per_client,
+            origins,
             refused_origins: Refusals::default(),
             failing: Failing::default(),
             is_blindness_told: AtomicBool::new(false),
@@ -183,7 +193,7 @@ impl<E: Engine> Edge<E> {
         };
         let client = inner.settings.trusted_proxies.client(*peer, request.headers());
 
-        let check = inner.settings.origins.check(request.headers());
+        let check = inner.origins.load().check(request.headers());
         let origin = request.headers().get(header::ORIGIN).cloned();
         if request.method() == Method::OPTIONS && check != OriginCheck::Refused {
             return origins::preflight(check, request.headers());

@@ -64,6 +64,7 @@ pub use engine::{Engine, Handshake, Hooks};
 pub use forward::{Directory, Forged, ForwardError, ForwardSettings, Forwarded, Forwarder, OWNER_HEADER};
 pub use keys::{Keys, KeysError};
 pub use origins::{InvalidOrigin, Origins};
+pub use per_client::ClientKey;
 pub use request::{Protocol, Transport};
 pub use server::{BindError, Server, ServerSettings};
 pub use session::ConnectionHandle;

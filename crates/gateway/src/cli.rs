@@ -19,6 +19,9 @@ pub(crate) enum Command {
     /// Checks, shows and explains the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Explains the rules of the configuration.
+    #[command(subcommand)]
+    Rules(RulesCommand),
     /// Asks the node that this configuration describes whether it is ready; exit code 0 or 1.
     Healthcheck(ConfigFile),
 }
@@ -34,6 +37,36 @@ pub(crate) enum ConfigCommand {
     Print(ConfigFile),
     /// Prints the annotated sample file with all defaults.
     Default,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RulesCommand {
+    /// Tells what would happen to an event, and why; exit code 0 if it is accepted, 1 if it is refused.
+    Explain(Explain),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Explain {
+    #[command(flatten)]
+    pub(crate) file: ConfigFile,
+    /// The namespace, such as /chat.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) namespace: String,
+    /// The event that is sent; join, leave, whoami and refresh, too.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) event: String,
+    /// JSON file with the claims of who sends it; without it nobody is known.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) claims: Option<PathBuf>,
+    /// The room that it is for.
+    #[arg(long, value_name = "ROOM")]
+    pub(crate) room: Option<String>,
+    /// Who sends it has joined that room.
+    #[arg(long, requires = "room")]
+    pub(crate) member: bool,
+    /// The arguments behind the room, as a JSON array.
+    #[arg(long, value_name = "JSON")]
+    pub(crate) arguments: Option<String>,
 }
 
 #[derive(Debug, Default, clap::Args)]

@@ -2,13 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::sync::Arc;
 use std::time::Duration;
 
 use roomcast_adapter::Bus;
 use roomcast_edge::{Stats, Transport};
 
 use crate::codes::{Code, HttpAnswer, Where};
-use crate::metrics::{BusMetrics, Metrics};
+use crate::config::{IdentityKind, LimitSettings, NamespaceSettings};
+use crate::identity::LiveIdentity;
+use crate::metrics::{BusMetrics, Metrics, NamespaceMetrics};
+use crate::reload::Live;
+use crate::rules::LiveRules;
 
 /// `docs/codes.md`.
 #[must_use]
@@ -46,14 +51,25 @@ fn place(place: Where) -> String {
     }
 }
 
+/// A namespace with something of everything that counts.
+fn live(bus: &Bus, metrics: NamespaceMetrics) -> Live {
+    let mut settings = NamespaceSettings::new("/chat");
+    settings.limits = vec![LimitSettings::new("all", 1)];
+    settings.identity.kind = IdentityKind::Jwt;
+    settings.identity.jwt.algorithms = vec!["HS256".into()];
+    settings.identity.jwt.secrets = vec!["-".repeat(32)];
+    let rules = LiveRules::new("", &settings, bus, false, metrics).expect("there are no patterns");
+    let identity = LiveIdentity::new(&settings).expect("a secret is given");
+    Live { rules, identity: Arc::new(identity) }
+}
+
 /// `docs/metrics.md`.
 #[must_use]
 pub fn metrics() -> String {
-    let metrics = {
-        let identities = vec![("/chat".to_owned(), roomcast_auth::Stats::default())];
-        Metrics::new(&Bus::memory(), &BusMetrics::new(), &Stats::default(), identities)
-    };
+    let bus = Bus::memory();
+    let metrics = Metrics::new(&bus, &BusMetrics::new(), &Stats::default());
     let namespace = metrics.namespace("/chat");
+    metrics.watch(&[("/chat".to_owned(), live(&bus, namespace.clone()))].into());
     namespace.event("message").inc();
     metrics.handshake(Transport::Websocket, Duration::from_millis(1));
     let text = metrics.text();

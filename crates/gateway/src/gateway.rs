@@ -1,5 +1,6 @@
 //! One node, wired together.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,20 +9,21 @@ use axum::Router;
 use roomcast_adapter::{Adapter, Bus, BusError};
 use roomcast_edge::{
     BindError, DrainReport, DrainSettings, Edge, InvalidNetwork, InvalidOrigin, InvalidTag, KeysError,
-    Server, ServerSettings, Stats, Tls, TlsError,
+    Server, ServerSettings, Stats, TlsError,
 };
 use socketioxide::SocketIo;
 use tokio::sync::{oneshot, watch};
 use tokio::task::AbortHandle;
 use tracing::{info, warn};
 
-use crate::config::{Settings, is_namespace};
+use crate::config::{Origin, Settings, is_namespace};
 use crate::endpoint::{self, Advert, SocketIoEngine};
 use crate::http::{self, GIT_SHA, Shared, VERSION};
-use crate::identity::{self, Expiries};
+use crate::identity::{self, Expiries, LiveIdentity};
 use crate::library;
 use crate::metrics::{BusMetrics, Metrics};
-use crate::rules::{PatternError, Rules};
+use crate::reload::{Live, Reload};
+use crate::rules::{LiveRules, PatternError};
 use crate::sockets::{Connect, Emitter, Entry, Handler, Namespace};
 
 /// A node that cannot be set up.
@@ -76,6 +78,7 @@ pub enum GatewayError {
 #[derive(Debug)]
 pub struct GatewayBuilder {
     settings: Settings,
+    origin: Option<Origin>,
     namespaces: Vec<Namespace>,
 }
 
@@ -90,6 +93,7 @@ pub struct Gateway {
     stats: Stats,
     stop: oneshot::Receiver<()>,
     sharing: AbortHandle,
+    reload: Reload,
     /// The bus looks at the sockets through it, and does not keep it.
     _io: Arc<SocketIo<Adapter>>,
 }
@@ -114,7 +118,7 @@ impl Gateway {
     /// Starts from these settings.
     #[must_use]
     pub fn builder(settings: Settings) -> GatewayBuilder {
-        GatewayBuilder { settings, namespaces: Vec::new() }
+        GatewayBuilder { settings, origin: None, namespaces: Vec::new() }
     }
 
     /// Everything that the node answers to clients, to be served by a server of one's own. The limits of `[server]` on
@@ -185,10 +189,10 @@ impl Listening {
         &self.gateway
     }
 
-    /// The certificate, if the node serves TLS: to be read anew.
+    /// Reads the configuration and the certificate anew.
     #[must_use]
-    pub fn tls(&self) -> Option<Arc<Tls>> {
-        self.gateway.servers.public.tls.clone()
+    pub fn reload(&self) -> Reload {
+        self.gateway.reload.clone()
     }
 
     /// Serves until `stop` resolves or an operator asks the node to drain, lets the clients go bit by bit, and leaves the
@@ -235,6 +239,14 @@ impl Listening {
 }
 
 impl GatewayBuilder {
+    /// Where the settings were loaded from, so that they can be read anew while the node runs ([`Listening::reload`], and
+    /// `POST /reload` on the internal listener).
+    #[must_use]
+    pub fn loaded_from(mut self, origin: Origin) -> Self {
+        self.origin = Some(origin);
+        self
+    }
+
     /// Adds a namespace with handlers of one's own.
     #[must_use]
     pub fn namespace(mut self, namespace: Namespace) -> Self {
@@ -248,7 +260,7 @@ impl GatewayBuilder {
     /// # Errors
     /// Any [`GatewayError`] but [`GatewayError::Bind`].
     pub fn build(self) -> Result<Gateway, GatewayError> {
-        let Self { settings, namespaces } = self;
+        let Self { settings, origin, namespaces } = self;
         let traffic = BusMetrics::new();
         let tag = endpoint::tag(&settings)?;
         let limits = endpoint::edge(&settings)?;
@@ -261,16 +273,16 @@ impl GatewayBuilder {
         let advert = Advert::new(&settings, tag, &keys);
         let bus = library::bus(&settings, advert.to_string(), Arc::new(traffic.clone()))?;
         let stats = Stats::default();
-        let mut identities = identity::checks(&settings)?;
-        let numbers = identities.iter().map(|(path, check)| (path.clone(), check.verifier.stats().clone()));
-        let metrics = Metrics::new(&bus, &traffic, &stats, numbers.collect());
+        let metrics = Metrics::new(&bus, &traffic, &stats);
         let expiries = Expiries::default();
         let (service, io) = library::socketio(&settings, &bus).build_with_inner_svc(Router::new());
         let io = Arc::new(io);
         bus.attach(&io);
         endpoint::control_connections(&bus, &io);
 
-        let mut add = |path: &str, handler: Box<dyn Handler>| {
+        let has_peers = !settings.redis.url.is_empty();
+        let mut live = HashMap::new();
+        let add = |path: &str, handler: Box<dyn Handler>, identity: Arc<LiveIdentity>| {
             if !is_namespace(path) {
                 return Err(GatewayError::NamespacePath(path.to_owned()));
             }
@@ -285,7 +297,7 @@ impl GatewayBuilder {
                 event_queue: settings.socketio.event_queue,
                 handler_timeout: Duration::from_millis(settings.socketio.handler_timeout_ms),
                 max_namespaces: settings.socketio.max_namespaces,
-                identity: identities.remove(path),
+                identity,
                 expiries: expiries.clone(),
             };
             io.ns(path.to_owned(), Connect(Arc::new(entry)));
@@ -293,12 +305,14 @@ impl GatewayBuilder {
         };
         for namespace in &settings.namespaces {
             let own = metrics.namespace(&namespace.path);
-            let rules = Rules::new(&settings.node.name, namespace, &own)?;
-            add(&namespace.path, Box::new(rules))?;
+            let rules = LiveRules::new(&settings.node.name, namespace, &bus, has_peers, own)?;
+            let identity = Arc::new(LiveIdentity::new(namespace)?);
+            add(&namespace.path, Box::new(Arc::clone(&rules)), Arc::clone(&identity))?;
+            live.insert(namespace.path.clone(), Live { rules, identity });
         }
         for namespace in namespaces {
             let path = namespace.path().to_owned();
-            add(&path, Box::new(namespace))?;
+            add(&path, Box::new(namespace), Arc::default())?;
         }
 
         if settings.socketio.allow_eio3 && bus.adapter("/").is_none() {
@@ -306,11 +320,14 @@ impl GatewayBuilder {
         }
         let edge = endpoint::endpoint(&settings, (tag, &keys), limits, service, &bus, &stats, &metrics);
         // With keys of the configuration there is nothing to agree on, nor without other nodes.
-        let has_peers = !settings.redis.url.is_empty();
         let is_shared = has_peers && settings.server.session_keys.is_empty();
         let (key, is_key_known) = watch::channel(!is_shared);
         let (ask_to_stop, stop) = oneshot::channel();
-        let shared = Shared::new(&settings, &bus, metrics, edge.clone(), is_key_known, ask_to_stop);
+        metrics.watch(&live);
+        let reload =
+            Reload::new(&settings, origin, live, edge.clone(), keys.clone(), servers.public.tls.clone());
+        let shared =
+            Shared::new(&settings, &bus, metrics, edge.clone(), is_key_known, ask_to_stop, reload.clone());
         let (router, internal) = http::routers(&Arc::new(shared), &settings);
         let sharing = tokio::spawn({
             let bus = bus.clone();
@@ -329,7 +346,7 @@ impl GatewayBuilder {
             }
         });
         let sharing = sharing.abort_handle();
-        Ok(Gateway { settings, router, internal, edge, servers, bus, stats, stop, sharing, _io: io })
+        Ok(Gateway { settings, router, internal, edge, servers, bus, stats, stop, sharing, reload, _io: io })
     }
 }
 

@@ -1,7 +1,7 @@
 //! One Roomcast node, as a library: namespaces, rooms and broadcast by rules from a configuration, and namespaces with
 //! handlers of one's own beside them.
 //!
-//! What it does not do yet: authentication, rate limits, moderation, history; see the README.
+//! What it does not do yet: moderation, history; see the README.
 //!
 //! ```no_run
 //! use roomcast::config::Settings;
@@ -18,7 +18,8 @@
 //! # Ok(()) }
 //! ```
 //!
-//! The way of an event from socket to socket: `sockets::dispatch` (in order), `rules::event` (may it?), then
+//! The way of an event from socket to socket: `sockets::dispatch` (in order), `rules::live` and `rules::event` (may
+//! it?), then
 //! `roomcast_adapter`: `adapter` (to Redis and to the local clients) and, on the other nodes, `routes` and `inbound`.
 
 pub mod config;
@@ -28,12 +29,15 @@ mod gateway;
 mod http;
 pub mod identity;
 mod library;
+mod limits;
 mod metrics;
+mod reload;
 pub mod rules;
 pub mod sockets;
 
 pub use roomcast_codes as codes;
-pub use roomcast_edge::{DrainReport, Tls};
+pub use roomcast_edge::DrainReport;
 
 pub use gateway::{Gateway, GatewayBuilder, GatewayError, Listening};
 pub use http::VERSION;
+pub use reload::{Reload, ReloadError, Reloaded};

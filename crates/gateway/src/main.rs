@@ -1,18 +1,18 @@
 //! The binary: reads the command line and the configuration, and runs what they ask for.
 
 mod cli;
+mod explain;
 mod healthcheck;
 mod logging;
 
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::Parser;
-use cli::{Cli, Command, ConfigCommand, ConfigFile};
+use cli::{Cli, Command, ConfigCommand, ConfigFile, RulesCommand};
 use roomcast::config::{self, Origin, Settings};
-use roomcast::{Gateway, Tls};
+use roomcast::{Gateway, Reload, Reloaded};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Wrong usage or configuration; nothing was bound (`EX_USAGE` of sysexits).
@@ -27,8 +27,14 @@ fn main() -> ExitCode {
         }
     };
     match cli.command.unwrap_or(Command::Serve(ConfigFile::default())) {
-        Command::Serve(file) => with_settings(file.path(), serve),
+        Command::Serve(file) => {
+            let origin = Origin::of_process(file.path());
+            with_origin(&origin, |settings| serve(settings, origin.clone()))
+        }
         Command::Healthcheck(file) => with_settings(file.path(), |settings| healthcheck::run(&settings)),
+        Command::Rules(RulesCommand::Explain(asked)) => {
+            with_settings(asked.file.path(), |settings| explain::run(&asked, &settings))
+        }
         Command::Config(ConfigCommand::Default) => print(&config::sample()),
         Command::Config(ConfigCommand::Print(file)) => {
             with_settings(file.path(), |settings| print(&config::masked_toml(&settings)))
@@ -40,7 +46,11 @@ fn main() -> ExitCode {
 }
 
 fn with_settings(file: Option<&Path>, run: impl FnOnce(Settings) -> ExitCode) -> ExitCode {
-    match config::load(&Origin::of_process(file)) {
+    with_origin(&Origin::of_process(file), run)
+}
+
+fn with_origin(origin: &Origin, run: impl FnOnce(Settings) -> ExitCode) -> ExitCode {
+    match config::load(origin) {
         Ok(settings) => run(settings),
         Err(problems) => {
             complain(&problems.to_string());
@@ -49,14 +59,14 @@ fn with_settings(file: Option<&Path>, run: impl FnOnce(Settings) -> ExitCode) ->
     }
 }
 
-fn serve(settings: Settings) -> ExitCode {
+fn serve(settings: Settings, origin: Origin) -> ExitCode {
     logging::init(&settings.log);
     let result = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(anyhow::Error::from)
         .and_then(|runtime| {
-            let result = runtime.block_on(run(settings));
+            let result = runtime.block_on(run(settings, origin));
             // A name that is being looked up must not hold the process.
             runtime.shutdown_background();
             result
@@ -71,7 +81,7 @@ fn serve(settings: Settings) -> ExitCode {
 }
 
 /// Runs until the first signal, and then until all clients were let go or a second one comes.
-async fn run(settings: Settings) -> anyhow::Result<()> {
+async fn run(settings: Settings, origin: Origin) -> anyhow::Result<()> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let mut asked = async move || {
         tokio::select! {
@@ -79,8 +89,8 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
             _ = interrupt.recv() => {}
         }
     };
-    let listening = Gateway::builder(settings).build()?.bind()?;
-    reload_on_hangup(listening.tls())?;
+    let listening = Gateway::builder(settings).loaded_from(origin).build()?.bind()?;
+    reload_on_hangup(listening.reload())?;
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let signals = async move {
         asked().await;
@@ -94,21 +104,24 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Also without a certificate: the signal would end the process.
-fn reload_on_hangup(tls: Option<Arc<Tls>>) -> anyhow::Result<()> {
+fn reload_on_hangup(reload: Reload) -> anyhow::Result<()> {
     let mut hangup = signal(SignalKind::hangup())?;
     tokio::spawn(async move {
         while hangup.recv().await.is_some() {
-            let Some(tls) = tls.clone() else {
-                tracing::info!("there is no certificate to be read anew");
-                continue;
-            };
-            match tokio::task::spawn_blocking(move || tls.reload()).await {
-                Ok(Ok(())) => tracing::info!("certificate read anew"),
-                Ok(Err(error)) => {
-                    tracing::error!(%error, "the new certificate cannot be used; the old one stays");
+            let reload = reload.clone();
+            match tokio::task::spawn_blocking(move || reload.run()).await {
+                Ok(Ok(Reloaded { changed, needs_restart })) => {
+                    tracing::info!(changed = changed.join(" "), "configuration read anew");
+                    if !needs_restart.is_empty() {
+                        tracing::warn!(keys = needs_restart.join(" "), "changes that wait for a restart");
+                    }
                 }
-                Err(error) => tracing::error!(%error, "the certificate could not be read"),
+                Ok(Err(error)) => {
+                    tracing::error!(%error, "nothing has changed: the configuration cannot be used");
+                }
+                Err(error) => {
+                    tracing::error!(%error, "nothing has changed: reading the configuration failed");
+                }
             }
         }
     });

@@ -54,6 +54,32 @@ fn config_commands() {
 }
 
 #[test]
+fn rules_are_explained() {
+    let file = std::env::temp_dir().join(format!("roomcast-explain-{}.json", std::process::id()));
+    std::fs::write(&file, r#"{"sub": "ann", "team": "red"}"#).unwrap();
+    let claims = file.to_str().unwrap();
+    let explain = |more: &[&str]| {
+        let begin = ["rules", "explain", "--namespace", "/chat", "--event"];
+        roomcast(&[&begin, more].concat(), &[])
+    };
+    let accepted = explain(&["message", "--claims", claims, "--room", "paris", "--member"]);
+    assert_eq!(accepted.status.code(), Some(0));
+    assert!(text(&accepted.stdout).contains("it goes to the other members of `paris`"));
+    let refused = explain(&["join", "--room", "berlin"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stdout).ends_with("refused: room_not_allowed\n"), "{}", text(&refused.stdout));
+
+    assert_eq!(explain(&["message", "--member"]).status.code(), Some(64), "a member of which room?");
+    let no_claims = explain(&["message", "--claims", "/nowhere.json"]);
+    assert_eq!(no_claims.status.code(), Some(64));
+    assert!(text(&no_claims.stderr).contains("/nowhere.json cannot be read"));
+    let nowhere = roomcast(&["rules", "explain", "--namespace", "/x", "--event", "join"], &[]);
+    assert_eq!(nowhere.status.code(), Some(64));
+    assert!(text(&nowhere.stderr).contains("there is no namespace `/x`; there are /, /chat, /public"));
+    std::fs::remove_file(&file).unwrap();
+}
+
+#[test]
 fn wrong_usage_exits_64_and_help_0() {
     assert_eq!(roomcast(&["fly"], &[]).status.code(), Some(64));
     assert_eq!(roomcast(&["serve", "--confg", "x"], &[]).status.code(), Some(64));

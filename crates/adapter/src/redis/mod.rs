@@ -4,6 +4,7 @@
 //! the connections that listen, [`registry`] tells the others that this node lives.
 
 mod agreement;
+mod allowance;
 mod census;
 mod dialer;
 mod explain;
@@ -28,6 +29,7 @@ use crate::registry::Registry;
 use crate::routes::Routes;
 use crate::settings::RedisSettings;
 use crate::status::Board;
+pub use allowance::Allowance;
 use dialer::Dialer;
 
 /// What the tasks share.
@@ -108,6 +110,17 @@ impl Redis {
     pub(crate) async fn agree(&self, name: &str, proposal: &str, lifetime: Duration) -> Option<String> {
         let agreed = Box::pin(agreement::agree(&self.shared, name, proposal, lifetime)).await;
         agreed.inspect_err(|error| tracing::debug!(%error, name, "the cluster cannot be asked")).ok()
+    }
+
+    /// Spends from an allowance of the cluster; `None` if Redis cannot be asked.
+    pub(crate) async fn spend(
+        &self,
+        name: &str,
+        allowance: Allowance,
+        cost: u32,
+    ) -> Option<Result<(), Duration>> {
+        let spent = Box::pin(allowance::spend(&self.shared, name, allowance, cost)).await;
+        spent.inspect_err(|error| tracing::debug!(%error, "the cluster's allowance cannot be asked for")).ok()
     }
 
     /// Takes the node out of the registry and ends its connections.

@@ -46,25 +46,26 @@ impl JwtVerifier {
     /// # Errors
     /// All that is wrong with the settings.
     pub fn new(settings: JwtSettings) -> Result<Self, Vec<SettingsError>> {
+        Self::with_stats(settings, Stats::default())
+    }
+
+    /// The same; it counts where another verifier has counted before it.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_stats(settings: JwtSettings, stats: Stats) -> Result<Self, Vec<SettingsError>> {
         // Of the library's own two backends only this one is built in. If the program has both, the library would not know
         // which to take, and panic; if the program has chosen one already, that is fine.
         let _ = jsonwebtoken::crypto::rust_crypto::DEFAULT_PROVIDER.install_default();
 
-        let stats = Stats::default();
         let mut errors = Errors::default();
         settings.check(&mut errors);
         let keys = match &settings.keys {
-            KeySource::Secrets(secrets) => {
-                errors.take(KeySet::of_secrets(secrets, &settings.algorithms)).map(Keys::Fixed)
-            }
-            KeySource::PublicKeys(keys) => {
-                errors.take(KeySet::of_public_keys(keys, &settings.algorithms)).map(Keys::Fixed)
-            }
             // Only if all else is well: it starts a task.
             KeySource::Jwks(jwks) if errors.0.is_empty() => {
                 errors.take(Jwks::start(jwks.clone(), stats.clone())).map(Keys::Fetched)
             }
-            KeySource::Jwks(jwks) => errors.take(jwks.check()).and(None),
+            keys => fixed(keys, &settings.algorithms, &mut errors).map(Keys::Fixed),
         };
         let keys = errors.give(keys)?;
         let JwtSettings { algorithms, types, max_token_bytes, .. } = settings;
@@ -76,6 +77,15 @@ impl JwtVerifier {
             require_exp: settings.require_exp,
         };
         Ok(Self { algorithms, keys, claims, types, max_token_bytes, stats })
+    }
+
+    /// All that is wrong with the settings; nothing is fetched to find it out.
+    #[must_use]
+    pub fn problems(settings: &JwtSettings) -> Vec<SettingsError> {
+        let mut errors = Errors::default();
+        settings.check(&mut errors);
+        fixed(&settings.keys, &settings.algorithms, &mut errors);
+        errors.0
     }
 
     async fn verify(&self, credential: &Credential) -> Result<Identity, AuthError> {
@@ -91,6 +101,15 @@ impl JwtVerifier {
         // A clock before 1970 makes all tokens come from the future, which is as well.
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         self.claims.check(claims, now)
+    }
+}
+
+/// The keys that are there without asking anybody.
+fn fixed(keys: &KeySource, algorithms: &[Algorithm], errors: &mut Errors) -> Option<KeySet> {
+    match keys {
+        KeySource::Secrets(secrets) => errors.take(KeySet::of_secrets(secrets, algorithms)),
+        KeySource::PublicKeys(keys) => errors.take(KeySet::of_public_keys(keys, algorithms)),
+        KeySource::Jwks(jwks) => errors.take(jwks.check()).and(None),
     }
 }
 

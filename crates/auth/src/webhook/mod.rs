@@ -62,6 +62,14 @@ impl WebhookVerifier {
     /// # Errors
     /// All that is wrong with the settings.
     pub fn new(settings: WebhookSettings) -> Result<Self, Vec<SettingsError>> {
+        Self::with_stats(settings, Stats::default())
+    }
+
+    /// The same; it counts where another verifier has counted before it.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_stats(settings: WebhookSettings, stats: Stats) -> Result<Self, Vec<SettingsError>> {
         let mut errors = Errors::default();
         settings.check(&mut errors);
         let headers = errors.take(AllowedHeaders::new(&settings.headers));
@@ -78,7 +86,7 @@ impl WebhookVerifier {
             signer: Signer::new(settings.secret.as_bytes()),
             places: Semaphore::new(settings.max_concurrent),
             refusals: Refusals::new(settings.max_refusals, settings.refusal_ttl),
-            stats: Stats::default(),
+            stats,
             failed: Sampled::default(),
             settings,
         })

@@ -1,6 +1,8 @@
 //! The effective settings, to look at.
 
-use super::settings::Settings;
+use serde_json::Value;
+
+use super::settings::{NamespaceSettings, Settings};
 
 /// The settings as TOML, with passwords replaced by `***`.
 ///
@@ -11,17 +13,26 @@ pub fn masked_toml(settings: &Settings) -> String {
     let mut settings = settings.clone();
     settings.redis.url = mask_url(&settings.redis.url);
     settings.server.session_keys.fill("***".into());
-    for namespace in &mut settings.namespaces {
-        let identity = &mut namespace.identity;
-        identity.jwt.secrets.fill("***".into());
-        if !identity.webhook.secret.is_empty() {
-            identity.webhook.secret = "***".into();
-        }
-        for url in [&mut identity.jwt.jwks_url, &mut identity.webhook.url] {
-            *url = mask_url(url);
-        }
-    }
+    settings.namespaces.iter_mut().for_each(mask);
     toml::to_string(&settings).expect("settings always have a TOML form")
+}
+
+/// The settings of a namespace as JSON, with secrets replaced by `***`.
+pub(crate) fn masked(settings: &NamespaceSettings) -> Value {
+    let mut settings = settings.clone();
+    mask(&mut settings);
+    serde_json::to_value(settings).expect("settings always have a JSON form")
+}
+
+fn mask(namespace: &mut NamespaceSettings) {
+    let identity = &mut namespace.identity;
+    identity.jwt.secrets.fill("***".into());
+    if !identity.webhook.secret.is_empty() {
+        identity.webhook.secret = "***".into();
+    }
+    for url in [&mut identity.jwt.jwks_url, &mut identity.webhook.url] {
+        *url = mask_url(url);
+    }
 }
 
 /// Hides the password of a URL. What comes before the last `@` of the authority is user and password; a password may
@@ -56,5 +67,6 @@ mod tests {
         identity.webhook.secret = "hush".repeat(10);
         identity.webhook.url = "https://ann:hush@backend.example".into();
         assert!(!masked_toml(&settings).contains("hush"));
+        assert!(!masked(&settings.namespaces[0]).to_string().contains("hush"));
     }
 }

@@ -13,7 +13,8 @@ mod sample;
 mod settings;
 mod validate;
 
-pub(crate) use validate::is_namespace;
+pub(crate) use mask::masked;
+pub(crate) use validate::{check as check_settings, is_namespace};
 
 pub use load::{Origin, load};
 pub use mask::masked_toml;
@@ -21,9 +22,10 @@ pub use problem::{Problem, Problems};
 pub use reference::reference;
 pub use sample::sample;
 pub use settings::{
-    EventSettings, Expire, IdentityKind, IdentitySettings, InternalSettings, JwtSettings, LogFormat,
-    LogSettings, NamespaceSettings, NodeSettings, Publish, RedisMode, RedisSettings, ServerSettings,
-    Settings, SocketIoSettings, Subscriptions, To, TokenFrom, TransportName, WebhookSettings,
+    EventSettings, Expire, IdentityKind, IdentitySettings, InternalSettings, JwtSettings, LimitAction,
+    LimitSettings, LogFormat, LogSettings, NamespaceSettings, NodeSettings, Per, Publish, RedisMode,
+    RedisSettings, Scope, ServerSettings, Settings, SocketIoSettings, Subscriptions, To, TokenFrom,
+    TransportName, WebhookSettings,
 };
 
 #[cfg(test)]

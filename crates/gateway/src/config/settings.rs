@@ -2,6 +2,7 @@
 //! sample file and the texts of `docs/config.md`.
 
 mod identity;
+mod limits;
 mod namespaces;
 mod redis;
 mod server;
@@ -11,6 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use identity::{Expire, IdentityKind, IdentitySettings, JwtSettings, TokenFrom, WebhookSettings};
+pub use limits::{LimitAction, LimitSettings, Per, Scope};
 pub use namespaces::{EventSettings, NamespaceSettings, Publish, To};
 pub use redis::{RedisMode, RedisSettings, Subscriptions};
 pub use server::{InternalSettings, ServerSettings};
@@ -24,7 +26,7 @@ pub struct Settings {
     pub node: NodeSettings,
     /// The HTTP server that clients and the load balancer connect to.
     pub server: ServerSettings,
-    /// The HTTP server for operators and other nodes: `/metrics`, `/live`, `/ready`, `/drain`, and requests of clients that
+    /// The HTTP server for operators and other nodes: `/metrics`, `/live`, `/ready`, `/rules`, `/reload`, `/drain`, and requests of clients that
     /// came to the wrong node. Keep it away from clients.
     pub internal: InternalSettings,
     /// Engine.IO and Socket.IO; the defaults are those of Node's socket.io.

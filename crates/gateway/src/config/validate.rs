@@ -2,6 +2,7 @@
 
 mod edge;
 mod identity;
+mod limits;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -9,7 +10,7 @@ use roomcast_adapter::BusError;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
-use super::problem::Problem;
+use super::problem::{Problem, Problems};
 use super::settings::{EventSettings, IdentityKind, NamespaceSettings, Settings, To};
 use crate::rules::Pattern;
 
@@ -59,9 +60,16 @@ pub(super) fn validate(settings: &Settings, sources: &BTreeMap<String, String>, 
     let mut report = Report { sources, problems };
     node(settings, &mut report);
     edge::validate(settings, &mut report);
-    limits(settings, &mut report);
+    bounds(settings, &mut report);
     redis(settings, &mut report);
     namespaces(settings, &mut report);
+}
+
+/// All mistakes of settings that were not loaded.
+pub(crate) fn check(settings: &Settings) -> Result<(), Problems> {
+    let mut problems = Vec::new();
+    validate(settings, &BTreeMap::new(), &mut problems);
+    if problems.is_empty() { Ok(()) } else { Err(Problems(problems)) }
 }
 
 fn node(settings: &Settings, report: &mut Report<'_>) {
@@ -87,7 +95,7 @@ fn node(settings: &Settings, report: &mut Report<'_>) {
     }
 }
 
-fn limits(settings: &Settings, report: &mut Report<'_>) {
+fn bounds(settings: &Settings, report: &mut Report<'_>) {
     let (server, internal) = (&settings.server, &settings.internal);
     let (socketio, redis) = (&settings.socketio, &settings.redis);
     for (key, value) in [
@@ -212,6 +220,7 @@ fn namespaces(settings: &Settings, report: &mut Report<'_>) {
         rooms(namespace, &key, report);
         identity::validate(&namespace.identity, &key("identity"), report);
         report.at_least_one(&key("max_rooms_per_socket"), namespace.max_rooms_per_socket as u64);
+        limits::validate(namespace, &key, report);
         events(&namespace.events, settings.socketio.max_payload_bytes, &key("events"), report);
     }
 }

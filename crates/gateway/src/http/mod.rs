@@ -3,13 +3,14 @@
 
 mod demo;
 mod health;
+mod operate;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, Request, StatusCode, header};
+use axum::http::{Request, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use roomcast_adapter::Bus;
@@ -19,6 +20,7 @@ use tokio::sync::{oneshot, watch};
 use crate::config::Settings;
 use crate::endpoint::SocketIoEngine;
 use crate::metrics::Metrics;
+use crate::reload::Reload;
 
 /// The version of this build.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -37,6 +39,7 @@ pub(crate) struct Shared {
     is_key_known: watch::Receiver<bool>,
     /// Tells the node to drain and stop; taken by the first who asks.
     stop: Mutex<Option<oneshot::Sender<()>>>,
+    reload: Reload,
 }
 
 impl Shared {
@@ -47,6 +50,7 @@ impl Shared {
         edge: Edge<SocketIoEngine>,
         is_key_known: watch::Receiver<bool>,
         stop: oneshot::Sender<()>,
+        reload: Reload,
     ) -> Self {
         Self {
             node_name: settings.node.name.clone(),
@@ -55,6 +59,7 @@ impl Shared {
             edge,
             is_key_known,
             stop: Mutex::new(Some(stop)),
+            reload,
         }
     }
 }
@@ -74,7 +79,9 @@ pub(crate) fn routers(shared: &Arc<Shared>, settings: &Settings) -> (Router, Rou
     let public = if settings.server.demo { public.merge(demo::router()) } else { public };
     let internal = health
         .route("/metrics", get(metrics))
-        .route("/drain", post(drain))
+        .route("/drain", post(operate::drain))
+        .route("/rules", get(operate::rules))
+        .route("/reload", post(operate::reload))
         .route(path, any(forwarded))
         .route(&format!("{path}/"), any(forwarded))
         .with_state(Arc::clone(shared));
@@ -84,20 +91,6 @@ pub(crate) fn routers(shared: &Arc<Shared>, settings: &Settings) -> (Router, Rou
 async fn metrics(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, kind)], shared.metrics.text())
-}
-
-/// Begins to drain; `/metrics` tells how far it is, and when it is done the process ends.
-///
-/// Pages are refused: a browser of somebody who can reach this listener would send it for any page.
-async fn drain(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> (StatusCode, &'static str) {
-    if headers.contains_key(header::ORIGIN) || headers.contains_key("sec-fetch-site") {
-        return (StatusCode::FORBIDDEN, "not for pages\n");
-    }
-    let stop = shared.stop.lock().unwrap_or_else(PoisonError::into_inner).take();
-    match stop.map(|stop| stop.send(())) {
-        Some(Ok(())) => (StatusCode::ACCEPTED, "draining\n"),
-        Some(Err(())) | None => (StatusCode::CONFLICT, "draining already\n"),
-    }
 }
 
 /// A request of a client that came to another node.

@@ -1,16 +1,15 @@
 //! From the configuration to what finds out identities.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use roomcast_auth::{
-    Algorithm, JwksSettings, JwtSettings, JwtVerifier, KeySource, PublicKey, Secret, SettingsError, Verifier,
-    WebhookSettings, WebhookVerifier,
+    Algorithm, JwksSettings, JwtSettings, JwtVerifier, KeySource, PublicKey, Secret, SettingsError, Stats,
+    Verifier, WebhookSettings, WebhookVerifier,
 };
 
-use super::{Expiry, IdentityCheck, PerUser, TokenPlace};
-use crate::config::{self, IdentityKind, IdentitySettings, Settings};
+use super::{Expiry, IdentityCheck, TokenPlace};
+use crate::config::{self, IdentityKind, IdentitySettings};
 
 /// What is wrong with the identity of a namespace: the key below `identity`, and why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -20,57 +19,49 @@ pub struct Wrong {
     pub(crate) message: String,
 }
 
-/// Everything that is wrong, found without a runtime: nothing is fetched.
+/// Everything that is wrong; nothing is fetched to find it out.
 pub(crate) fn problems(settings: &IdentitySettings) -> Vec<Wrong> {
-    let mut problems = verifier(settings).err().unwrap_or_default();
-    problems.retain(|wrong| wrong.message != SettingsError::NoRuntime.to_string());
-    problems
+    match settings.kind {
+        IdentityKind::None => Vec::new(),
+        IdentityKind::Jwt => match jwt(&settings.jwt) {
+            Ok(jwt) => told("jwt", JwtVerifier::problems(&jwt)),
+            Err(wrong) => wrong,
+        },
+        IdentityKind::Webhook => WebhookVerifier::new(webhook(&settings.webhook))
+            .err()
+            .map_or_else(Vec::new, |errors| told("webhook", errors)),
+    }
 }
 
-/// How the namespaces of the configuration find out who their clients are.
+/// How a namespace of these settings finds out who its clients are; `None` if it does not ask.
 ///
 /// # Errors
 /// The first of all that is wrong; the configuration was checked before.
-pub(crate) fn checks(settings: &Settings) -> Result<HashMap<String, IdentityCheck>, Wrong> {
-    let mut checks = HashMap::new();
-    for namespace in &settings.namespaces {
-        let identity = &namespace.identity;
-        let verifier = verifier(identity).map_err(|wrong| {
-            let none = || Wrong { key: "kind", message: "cannot be set up".into() };
-            wrong.into_iter().next().unwrap_or_else(none)
-        })?;
-        if let Some(verifier) = verifier {
-            let place = TokenPlace::new(identity);
-            let no_header = || Wrong { key: "token_name", message: "is no header name".into() };
-            let place = place.ok_or_else(no_header)?;
-            let check = IdentityCheck {
-                verifier,
-                place,
-                expiry: Expiry::new(identity),
-                per_user: PerUser::new(namespace.max_sockets_per_user),
-            };
-            checks.insert(namespace.path.clone(), check);
-        }
-    }
-    Ok(checks)
+pub(super) fn check(settings: &IdentitySettings, stats: &Stats) -> Result<Option<IdentityCheck>, Wrong> {
+    let wrong = |wrong: Vec<Wrong>| {
+        let none = || Wrong { key: "kind", message: "cannot be set up".into() };
+        wrong.into_iter().next().unwrap_or_else(none)
+    };
+    let Some(verifier) = verifier(settings, stats).map_err(wrong)? else { return Ok(None) };
+    let no_header = || Wrong { key: "token_name", message: "is no header name".into() };
+    let place = TokenPlace::new(settings).ok_or_else(no_header)?;
+    Ok(Some(IdentityCheck { verifier, place, expiry: Expiry::new(settings) }))
 }
 
 /// What a namespace finds out identities with; `None` if it does not ask.
 ///
 /// # Errors
 /// Everything that is wrong.
-fn verifier(settings: &IdentitySettings) -> Result<Option<Arc<dyn Verifier>>, Vec<Wrong>> {
+fn verifier(settings: &IdentitySettings, stats: &Stats) -> Result<Option<Arc<dyn Verifier>>, Vec<Wrong>> {
     match settings.kind {
         IdentityKind::None => Ok(None),
         IdentityKind::Jwt => {
-            let told = |errors: Vec<SettingsError>| told("jwt", errors);
-            let verifier = JwtVerifier::new(jwt(&settings.jwt)?).map_err(told)?;
-            Ok(Some(Arc::new(verifier)))
+            let verifier = JwtVerifier::with_stats(jwt(&settings.jwt)?, stats.clone());
+            Ok(Some(Arc::new(verifier.map_err(|errors| told("jwt", errors))?)))
         }
         IdentityKind::Webhook => {
-            let told = |errors: Vec<SettingsError>| told("webhook", errors);
-            let verifier = WebhookVerifier::new(webhook(&settings.webhook)).map_err(told)?;
-            Ok(Some(Arc::new(verifier)))
+            let verifier = WebhookVerifier::with_stats(webhook(&settings.webhook), stats.clone());
+            Ok(Some(Arc::new(verifier.map_err(|errors| told("webhook", errors))?)))
         }
     }
 }

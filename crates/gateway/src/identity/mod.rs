@@ -6,6 +6,7 @@
 mod build;
 mod credential;
 mod expiry;
+mod live;
 mod per_user;
 
 use std::fmt;
@@ -16,9 +17,10 @@ use roomcast_auth::{AuthError, Verifier};
 use serde_json::Value;
 
 pub use build::Wrong;
-pub(crate) use build::{checks, problems};
+pub(crate) use build::problems;
 pub(crate) use credential::{Origin, SignIn, TokenPlace, wanted_headers};
 pub(crate) use expiry::{Expires, Expiries, Expiry, Scheduled};
+pub(crate) use live::LiveIdentity;
 pub(crate) use per_user::{PerUser, UserPlace};
 pub use roomcast_auth::Identity;
 
@@ -27,7 +29,6 @@ pub(crate) struct IdentityCheck {
     pub(crate) verifier: Arc<dyn Verifier>,
     pub(crate) place: TokenPlace,
     pub(crate) expiry: Expiry,
-    pub(crate) per_user: Arc<PerUser>,
 }
 
 impl IdentityCheck {

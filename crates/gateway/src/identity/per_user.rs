@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Counts the sockets of each user, up to a limit. Users without sockets are forgotten.
 #[derive(Debug, Default)]
 pub(crate) struct PerUser {
-    max: usize,
+    /// 0 means no limit.
+    max: AtomicUsize,
     held: Mutex<HashMap<Arc<str>, usize>>,
 }
 
@@ -19,25 +21,26 @@ pub(crate) struct UserPlace {
 }
 
 impl PerUser {
-    /// At most `max` for each; 0 means no limit, and nothing is counted.
-    pub(crate) fn new(max: usize) -> Arc<Self> {
-        Arc::new(Self { max, ..Self::default() })
+    /// At most so many for each; 0 means no limit. Who has more keeps them.
+    pub(crate) fn set_max(&self, max: usize) {
+        self.max.store(max, Ordering::Relaxed);
     }
 
-    /// A place for one more socket. `None` if the user has as many as it may; `Some(None)` where nothing is counted.
-    pub(crate) fn try_acquire(self: &Arc<Self>, user: &str) -> Option<Option<UserPlace>> {
-        if self.max == 0 {
-            return Some(None);
-        }
+    /// A place for one more socket; `None` if the user has as many as it may.
+    pub(crate) fn try_acquire(self: &Arc<Self>, user: &str) -> Option<UserPlace> {
+        let max = match self.max.load(Ordering::Relaxed) {
+            0 => usize::MAX,
+            max => max,
+        };
         let user: Arc<str> = user.into();
         let mut held = self.lock();
         let count = held.entry(Arc::clone(&user)).or_default();
-        if *count >= self.max {
+        if *count >= max {
             return None;
         }
         *count += 1;
         drop(held);
-        Some(Some(UserPlace { user, places: Arc::clone(self) }))
+        Some(UserPlace { user, places: Arc::clone(self) })
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, usize>> {
@@ -61,9 +64,15 @@ impl Drop for UserPlace {
 mod tests {
     use super::*;
 
+    fn up_to(max: usize) -> Arc<PerUser> {
+        let places = Arc::new(PerUser::default());
+        places.set_max(max);
+        places
+    }
+
     #[test]
     fn a_user_has_no_more_than_its_places_and_gets_them_back() {
-        let places = PerUser::new(2);
+        let places = up_to(2);
         let first = places.try_acquire("ann").unwrap();
         let second = places.try_acquire("ann").unwrap();
         assert!(places.try_acquire("ann").is_none());
@@ -76,9 +85,13 @@ mod tests {
     }
 
     #[test]
-    fn without_a_limit_nothing_is_counted() {
-        let places = PerUser::new(0);
-        assert!((0..100).all(|_| matches!(places.try_acquire("ann"), Some(None))));
+    fn a_limit_that_comes_later_counts_who_is_there_already() {
+        let places = up_to(0);
+        let held: Vec<_> = (0..100).map(|_| places.try_acquire("ann").unwrap()).collect();
+        places.set_max(3);
+        assert!(places.try_acquire("ann").is_none());
+        drop(held);
+        assert!(places.try_acquire("ann").is_some());
         assert!(places.lock().is_empty());
     }
 }

@@ -4,9 +4,11 @@
 mod bus;
 mod edge;
 mod identity;
+mod limits;
 
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
@@ -19,10 +21,12 @@ use roomcast_adapter::Bus;
 use roomcast_edge::{Stats, Transport};
 
 use crate::codes::{Code, Where};
+use crate::reload::Live;
 use bus::BusCollector;
 pub(crate) use bus::BusMetrics;
 use edge::EdgeCollector;
 use identity::IdentityCollector;
+use limits::LimitCollector;
 
 type Labels = Vec<(&'static str, String)>;
 
@@ -33,8 +37,13 @@ pub(crate) struct Metrics {
     sockets: Family<Labels, Gauge>,
     events: Family<Labels, Counter>,
     refusals: Family<Labels, Counter>,
+    limited: Family<Labels, Counter>,
     handshakes: Family<Labels, Histogram, fn() -> Histogram>,
+    watched: Watched,
 }
+
+/// The namespaces of the configuration, from when they are set up.
+type Watched = Arc<OnceLock<Vec<(String, Live)>>>;
 
 /// The metrics of one namespace, looked up once.
 #[derive(Debug, Clone)]
@@ -42,20 +51,16 @@ pub(crate) struct NamespaceMetrics {
     pub(crate) sockets: Gauge,
     namespace: String,
     events: Family<Labels, Counter>,
+    limited: Family<Labels, Counter>,
     /// By the code's place in [`Code::ALL`], which is its number.
     refusals: Arc<[Counter]>,
 }
 
 impl Metrics {
-    /// `identities` are the numbers of what finds out identities, by namespace.
-    pub(crate) fn new(
-        bus: &Bus,
-        traffic: &BusMetrics,
-        edge: &Stats,
-        identities: Vec<(String, roomcast_auth::Stats)>,
-    ) -> Self {
+    pub(crate) fn new(bus: &Bus, traffic: &BusMetrics, edge: &Stats) -> Self {
         let mut registry = Registry::with_prefix("roomcast");
         let (sockets, events, refusals) = (Family::default(), Family::default(), Family::default());
+        let limited = Family::default();
         let handshakes = Family::new_with_constructor(histogram as fn() -> Histogram);
         registry.register_with_unit(
             "handshake",
@@ -70,11 +75,18 @@ impl Metrics {
             "Events and clients that were refused, by code (see codes.md)",
             refusals.clone(),
         );
+        registry.register(
+            "limited",
+            "Events that exceeded a limit, by its name and what it did (dry_run: nothing)",
+            limited.clone(),
+        );
         traffic.register(&mut registry);
         registry.register_collector(Box::new(BusCollector(bus.clone())));
         registry.register_collector(Box::new(EdgeCollector(edge.clone())));
-        registry.register_collector(Box::new(IdentityCollector(identities)));
-        Self { registry: Arc::new(registry), sockets, events, refusals, handshakes }
+        let watched = Watched::default();
+        registry.register_collector(Box::new(IdentityCollector(watched.clone())));
+        registry.register_collector(Box::new(LimitCollector(watched.clone())));
+        Self { registry: Arc::new(registry), sockets, events, refusals, limited, handshakes, watched }
     }
 
     pub(crate) fn namespace(&self, path: &str) -> NamespaceMetrics {
@@ -92,8 +104,16 @@ impl Metrics {
             sockets: self.sockets.get_or_create_owned(&vec![label()]),
             namespace: path.to_owned(),
             events: self.events.clone(),
+            limited: self.limited.clone(),
             refusals: Code::ALL.iter().map(refusal).collect(),
         }
+    }
+
+    /// What these namespaces count by themselves is read when Prometheus asks.
+    pub(crate) fn watch(&self, namespaces: &HashMap<String, Live>) {
+        let mut all: Vec<_> = namespaces.iter().map(|(path, live)| (path.clone(), live.clone())).collect();
+        all.sort_by(|(one, _), (other, _)| one.cmp(other));
+        let _ = self.watched.set(all);
     }
 
     pub(crate) fn handshake(&self, transport: Transport, took: Duration) {
@@ -112,10 +132,31 @@ impl Metrics {
 }
 
 impl NamespaceMetrics {
+    /// Numbers that nobody reads.
+    pub(crate) fn unregistered(path: &str) -> Self {
+        Self {
+            sockets: Gauge::default(),
+            namespace: path.to_owned(),
+            events: Family::default(),
+            limited: Family::default(),
+            refusals: Code::ALL.iter().map(|_| Counter::default()).collect(),
+        }
+    }
+
     /// The counter of an event that the configuration names.
     pub(crate) fn event(&self, name: &str) -> Counter {
         let labels = vec![("namespace", self.namespace.clone()), ("event", name.to_owned())];
         self.events.get_or_create_owned(&labels)
+    }
+
+    /// The counter of what exceeds a limit that the configuration names.
+    pub(crate) fn limit(&self, name: &str, action: &str) -> Counter {
+        let labels = vec![
+            ("namespace", self.namespace.clone()),
+            ("limit", name.to_owned()),
+            ("action", action.to_owned()),
+        ];
+        self.limited.get_or_create_owned(&labels)
     }
 
     pub(crate) fn refused(&self, code: Code) {

@@ -3,16 +3,15 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use futures_util::future::BoxFuture;
 use roomcast_adapter::wire::{MAX_DEPTH, text};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::pattern::claim;
+use super::permit::Asker;
 use super::{Refusal, Reply, Rule, Rules, requests, room};
 use crate::codes::Code;
-use crate::config::{Publish, To};
-use crate::sockets::{Event, Flow, Handler, Refused, Socket, push_items};
+use crate::config::To;
+use crate::sockets::{Event, Socket, push_items};
 
 /// What receivers learn about an event; its last argument.
 #[derive(Debug, Serialize)]
@@ -28,37 +27,8 @@ struct Meta<'a> {
     at: u64,
 }
 
-impl Handler for Rules {
-    /// Puts the client into the rooms that it is in from the beginning, before anybody knows of it.
-    fn admit(&self, socket: &Socket, _: &Value) -> BoxFuture<'static, Result<(), Refused>> {
-        let identity = socket.identity();
-        let claims = identity.as_ref().map(|identity| &identity.claims);
-        let rooms = self.auto_join.iter().flat_map(|pattern| pattern.expanded(claims));
-        let mut joined = rooms.map(|room| socket.join_up_to(&room, self.max_rooms.saturating_add(1)));
-        let result = match joined.find_map(Result::err) {
-            None => Ok(()),
-            Some(error) => Err(Refused(format!("{}: {error}", Code::NotAdmitted))),
-        };
-        Box::pin(std::future::ready(result))
-    }
-
-    fn event(&self, socket: &Socket, event: Event) -> Flow {
-        match self.apply(socket, &event) {
-            Ok(Answer::Now(reply)) => event.ack().send(reply),
-            Ok(Answer::Joined(room, reply)) => {
-                return requests::joined(socket.clone(), room, event.ack().clone(), reply);
-            }
-            Ok(Answer::Refreshed(token)) => {
-                return requests::refreshed(socket.clone(), token, event.ack().clone());
-            }
-            Err(refusal) => socket.refuse(event.ack(), refusal.code, &refusal.message),
-        }
-        Flow::Done
-    }
-}
-
 /// What a client is told when nothing speaks against its event.
-enum Answer {
+pub(super) enum Answer {
     Now(Value),
     /// When what other nodes send to the room arrives here.
     Joined(String, Value),
@@ -67,7 +37,7 @@ enum Answer {
 }
 
 impl Rules {
-    fn apply(&self, socket: &Socket, event: &Event) -> Result<Answer, Refusal> {
+    pub(super) fn apply(&self, socket: &Socket, event: &Event) -> Result<Answer, Refusal> {
         let name = event.name().map_err(|error| Refusal::new(Code::InvalidArguments, error.to_string()))?;
         Ok(Answer::Now(match name.as_ref() {
             "join" => {
@@ -88,20 +58,10 @@ impl Rules {
 
     fn relay(&self, socket: &Socket, event: &Event, rule: &Rule) -> Reply {
         let settings = &rule.settings;
-        if settings.publish == Publish::Server {
-            return Err(Refusal::new(Code::ServerOnly, "only servers may send this event"));
-        }
-        if !self.has_role(socket, &settings.roles) {
-            return Err(Refusal::new(Code::NotPermitted, "this event takes a role that you do not have"));
-        }
-        let (size, max) = (event.size(), settings.max_payload_bytes);
-        if size > max {
-            let message = format!("the event has {size} bytes, its rule allows {max}");
-            return Err(Refusal::new(Code::PayloadTooLarge, message));
-        }
-        if event.is_binary() && !settings.binary {
-            return Err(Refusal::new(Code::InvalidArguments, "this event takes no binary arguments"));
-        }
+        let identity = socket.identity();
+        let claims = identity.as_ref().map(|identity| &identity.claims);
+        self.may_send(rule, claims)?;
+        self.may_have(rule, event.size(), event.is_binary())?;
         let parts = event.parts().map_err(|error| Refusal::new(Code::InvalidArguments, error.to_string()))?;
         if text::is_deeper(event.json(), MAX_DEPTH) {
             return Err(Refusal::new(Code::InvalidArguments, "the arguments nest too deep"));
@@ -111,11 +71,11 @@ impl Rules {
             To::Room => (Some(room::read(parts.get(1).copied())?), 2),
         };
         if let Some(room) = &room {
-            self.may_send(socket, room, settings.publish)?;
+            let asker = Asker { claims, is_in: &|room| socket.is_in(room) };
+            self.may_send_to(rule, room, &asker)?;
         }
 
         let at = now_ms();
-        let identity = socket.identity();
         let user = identity.as_ref().map(|identity| identity.user.as_str());
         let meta = Meta { room: room.as_deref(), from: socket.id(), user, at };
         let mut json = String::with_capacity(event.json().len() + 128);
@@ -135,32 +95,6 @@ impl Rules {
             .map_err(|error| Refusal::new(Code::InvalidArguments, error.to_string()))?;
         rule.accepted.inc();
         Ok(json!({"ok": true, "at": at}))
-    }
-
-    /// Whether the client has one of these roles, or none is needed.
-    fn has_role(&self, socket: &Socket, roles: &[String]) -> bool {
-        if roles.is_empty() {
-            return true;
-        }
-        let is_wanted = |role: &Value| role.as_str().is_some_and(|role| roles.iter().any(|one| one == role));
-        socket.identity().is_some_and(|identity| match claim(&identity.claims, &self.roles_claim) {
-            Some(Value::Array(held)) => held.iter().any(is_wanted),
-            Some(held) => is_wanted(held),
-            None => false,
-        })
-    }
-
-    fn may_send(&self, socket: &Socket, room: &str, publish: Publish) -> Result<(), Refusal> {
-        if socket.is_in(room) {
-            return Ok(());
-        }
-        match publish {
-            // Without the rooms' patterns a client could write to any socket, by its id.
-            Publish::Anyone => self.allow(socket, room),
-            Publish::Members | Publish::Server => {
-                Err(Refusal::new(Code::NotInRoom, "join the room before sending to it"))
-            }
-        }
     }
 }
 

@@ -1,33 +1,44 @@
 //! The built-in behaviour of a namespace that the configuration declares: who may join which rooms, and which events
-//! are relayed where.
+//! are relayed where, how often.
 //!
-//! A refusal never costs the connection: it is counted, and goes into the acknowledgement if the client asked for one.
+//! A refusal never costs the connection, unless a limit says so: it is counted, and goes into the acknowledgement if the
+//! client asked for one. [`LiveRules`] holds the rules in effect, which may be replaced at any time.
 
 mod event;
+mod explain;
+mod live;
 mod pattern;
+mod permit;
 mod requests;
 mod room;
 
 use std::collections::HashMap;
 
 use prometheus_client::metrics::counter::Counter;
-use serde_json::Value;
+use roomcast_adapter::Bus;
+use serde_json::{Map, Value};
 
+pub use explain::{Explanation, Question, explain};
+pub(crate) use live::LiveRules;
 pub use pattern::{Claims, Pattern, PatternError};
 
 use crate::codes::Code;
 use crate::config::{EventSettings, NamespaceSettings};
+use crate::limits::Limits;
 use crate::metrics::NamespaceMetrics;
+
+/// The events that every namespace of the configuration has.
+pub(crate) const BUILT_IN: [&str; 4] = ["join", "leave", "whoami", "refresh"];
 
 /// The rules of one namespace, ready to be applied.
 #[derive(Debug)]
-pub struct Rules {
+pub(crate) struct Rules {
     node: String,
+    settings: NamespaceSettings,
     rooms: Vec<Pattern>,
     auto_join: Vec<Pattern>,
-    max_rooms: usize,
-    roles_claim: String,
     events: HashMap<String, Rule>,
+    limits: Limits,
 }
 
 #[derive(Debug)]
@@ -41,38 +52,52 @@ struct Rule {
 struct Refusal {
     code: Code,
     message: String,
+    /// What else the acknowledgement has.
+    details: Map<String, Value>,
 }
 
 impl Refusal {
     fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        Self { code, message: message.into(), details: Map::new() }
     }
 }
 
 type Reply = Result<Value, Refusal>;
 
 impl Rules {
-    /// Compiles the rules of a namespace.
+    /// Compiles the rules of a namespace; limits that `former` had, too, keep what they have counted.
     ///
     /// # Errors
     /// [`PatternError`] for a room pattern that is none.
-    pub(crate) fn new(
+    fn new(
         node: &str,
         settings: &NamespaceSettings,
+        bus: Option<&Bus>,
         metrics: &NamespaceMetrics,
+        former: Option<&Self>,
     ) -> Result<Self, PatternError> {
         let rule = |event: &EventSettings| {
             let accepted = metrics.event(&event.name);
             (event.name.clone(), Rule { settings: event.clone(), accepted })
         };
+        let former = former.map(|former| &former.limits);
         Ok(Self {
             node: node.to_owned(),
             rooms: patterns(&settings.rooms)?,
             auto_join: patterns(&settings.auto_join)?,
-            roles_claim: settings.identity.roles_claim.clone(),
-            max_rooms: settings.max_rooms_per_socket,
             events: settings.events.iter().map(rule).collect(),
+            limits: Limits::new(&settings.path, &settings.limits, bus, metrics, former),
+            settings: settings.clone(),
         })
+    }
+
+    /// The configuration that they come from.
+    pub(crate) fn settings(&self) -> &NamespaceSettings {
+        &self.settings
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
     }
 }
 

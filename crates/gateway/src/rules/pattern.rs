@@ -166,6 +166,12 @@ impl Pattern {
         (is_safe && name.len() <= MAX_ROOM_BYTES).then_some(name)
     }
 
+    /// The rooms that it allows to a client with these claims, to be read.
+    pub(super) fn described(&self, claims: Option<&Claims>) -> Vec<String> {
+        let star = if self.is_open { "*" } else { "" };
+        self.expanded(claims).map(|name| format!("{name}{star}")).collect()
+    }
+
     pub(crate) fn is_open(&self) -> bool {
         self.is_open
     }

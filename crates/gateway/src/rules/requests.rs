@@ -58,15 +58,18 @@ impl Rules {
     /// The room, and the answer.
     pub(super) fn join(&self, socket: &Socket, event: &Event) -> Result<(String, Value), Refusal> {
         let room = room::only_argument(event)?;
-        self.allow(socket, &room)?;
+        self.may_be_in(socket, &room)?;
         // One more than configured: the room named by the socket's own id.
-        match socket.join_up_to(&room, self.max_rooms.saturating_add(1)) {
+        match socket.join_up_to(&room, self.settings.max_rooms_per_socket.saturating_add(1)) {
             Ok(()) => {
                 let reply = json!({"ok": true, "room": room, "members": socket.adapter().members(&room)});
                 Ok((room, reply))
             }
             Err(JoinError::TooMany) => {
-                let message = format!("a socket may be in {} rooms, leave one first", self.max_rooms);
+                let message = format!(
+                    "a socket may be in {} rooms, leave one first",
+                    self.settings.max_rooms_per_socket
+                );
                 Err(Refusal::new(Code::TooManyRooms, message))
             }
             Err(JoinError::Gone) => Err(Refusal::new(Code::InternalError, "the socket has disconnected")),
@@ -77,7 +80,7 @@ impl Rules {
         let room = room::only_argument(event)?;
         // A room that a server chose may be left, too; only the socket's own room may not.
         if room == socket.id() || !socket.is_in(&room) {
-            self.allow(socket, &room)?;
+            self.may_be_in(socket, &room)?;
         }
         socket.leave(&room);
         Ok(json!({"ok": true, "room": room, "members": socket.adapter().members(&room)}))
@@ -97,13 +100,8 @@ impl Rules {
         reply
     }
 
-    pub(super) fn allow(&self, socket: &Socket, room: &str) -> Result<(), Refusal> {
+    fn may_be_in(&self, socket: &Socket, room: &str) -> Result<(), Refusal> {
         let identity = socket.identity();
-        let claims = identity.as_ref().map(|identity| &identity.claims);
-        if self.rooms.iter().any(|pattern| pattern.matches(room, claims)) {
-            Ok(())
-        } else {
-            Err(Refusal::new(Code::RoomNotAllowed, "this namespace does not allow the room"))
-        }
+        self.may_join(room, identity.as_ref().map(|identity| &identity.claims))
     }
 }

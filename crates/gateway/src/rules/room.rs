@@ -17,6 +17,12 @@ pub(super) fn read(argument: Option<&RawValue>) -> Result<String, Refusal> {
     let Ok(room) = serde_json::from_str::<String>(argument.get()) else {
         return Err(Refusal::new(Code::InvalidRoom, "the room must be a string"));
     };
+    check(&room)?;
+    Ok(room)
+}
+
+/// Whether it can be a room's name.
+pub(super) fn check(room: &str) -> Result<(), Refusal> {
     if room.is_empty() {
         return Err(Refusal::new(Code::InvalidRoom, "the room must not be empty"));
     }
@@ -24,7 +30,7 @@ pub(super) fn read(argument: Option<&RawValue>) -> Result<String, Refusal> {
         let message = format!("the room has {} bytes, at most {MAX_ROOM_BYTES} are allowed", room.len());
         return Err(Refusal::new(Code::InvalidRoom, message));
     }
-    Ok(room)
+    Ok(())
 }
 
 /// The room of `join` and `leave`, which take nothing else.

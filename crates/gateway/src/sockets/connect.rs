@@ -20,7 +20,7 @@ use super::dispatch::{self, Inbound, Ours};
 use super::handler::{Handler, Refused};
 use super::socket::Socket;
 use crate::codes::Code;
-use crate::identity::{Expiries, IdentityCheck};
+use crate::identity::{Expiries, LiveIdentity};
 use crate::metrics::NamespaceMetrics;
 
 /// What the sockets of one namespace share.
@@ -36,7 +36,7 @@ pub(crate) struct Entry {
     /// Most namespaces that one session may be in.
     pub(crate) max_namespaces: u32,
     /// How it is found out who clients are, if that is asked for.
-    pub(crate) identity: Option<IdentityCheck>,
+    pub(crate) identity: Arc<LiveIdentity>,
     pub(crate) expiries: Expiries,
 }
 
@@ -145,7 +145,7 @@ impl Connect {
 
 /// What other servers may see of it: not its token, but who it is.
 fn profile(socket: &Socket, auth: Json) -> Profile {
-    let auth = match &socket.core.entry.identity {
+    let auth = match socket.core.entry.identity.check() {
         Some(check) => check.place.without_token(auth),
         None => auth,
     };

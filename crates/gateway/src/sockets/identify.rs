@@ -42,13 +42,13 @@ impl Socket {
     /// # Errors
     /// The code, and what the client is told.
     pub(super) async fn identify(&self, inner: &Inner<Adapter>, auth: &Json) -> Result<(), (Code, String)> {
-        let Some(check) = &self.core.entry.identity else { return Ok(()) };
+        let entry = &self.core.entry;
+        let Some(check) = entry.identity.check() else { return Ok(()) };
         let asked = async |origin: &Origin<'_>| check.identify(auth, origin).await;
         let identity = with_origin(inner, self.namespace(), asked).await;
         let identity = identity.map_err(|error| (error.code(), error.message().to_owned()))?;
-        match check.per_user.try_acquire(&identity.user) {
-            Some(Some(place)) => self.core.who.keep(place),
-            Some(None) => {}
+        match entry.identity.per_user().try_acquire(&identity.user) {
+            Some(place) => self.core.who.keep(place),
             None => return Err((Code::TooManySockets, "this user is connected as often as allowed".into())),
         }
         self.has(identity);
@@ -57,7 +57,7 @@ impl Socket {
 
     /// Takes a new token of the same user; gives the end of the new identity.
     pub(crate) async fn refresh(&self, token: String) -> Result<Option<SystemTime>, NotRefreshed> {
-        let (Some(check), Some(former)) = (&self.core.entry.identity, self.identity()) else {
+        let (Some(check), Some(former)) = (self.core.entry.identity.check(), self.identity()) else {
             return Err(NotRefreshed::NoIdentity);
         };
         let inner = self.core.inner.upgrade().ok_or(NotRefreshed::NoIdentity)?;
@@ -78,7 +78,7 @@ impl Socket {
 
     /// Looks again when the identity ends, or when the client is to be warned of that.
     fn schedule(&self, expires: SystemTime, warn: bool) -> Scheduled {
-        let warning = self.core.entry.identity.as_ref().and_then(|check| check.expiry.warning);
+        let warning = self.core.entry.identity.check().and_then(|check| check.expiry.warning);
         let at = warning.filter(|_| warn).and_then(|warning| expires.checked_sub(warning)).unwrap_or(expires);
         let who: Weak<Core> = Arc::downgrade(&self.core);
         self.core.entry.expiries.schedule(at, who)
@@ -97,8 +97,7 @@ impl Expires for Core {
             socket.close_because(Code::IdentityExpired);
             return;
         }
-        let check = socket.core.entry.identity.as_ref();
-        let warning = check.and_then(|check| check.expiry.warning);
+        let warning = socket.core.entry.identity.check().and_then(|check| check.expiry.warning);
         let is_near = warning.is_some_and(|warning| left <= warning + MOMENT);
         socket.core.who.ends(socket.schedule(expires, !is_near));
         if is_near && socket.core.who.warn() {

@@ -5,9 +5,9 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
-use roomcast_adapter::{Adapter, EmitError};
+use roomcast_adapter::{Adapter, ClientAddress, EmitError};
 use roomcast_edge::ConnectionHandle;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use socketioxide::TransportType;
 use socketioxide_core::Sid;
 use socketioxide_core::adapter::{BroadcastFlags, BroadcastOptions, Room};
@@ -20,7 +20,9 @@ use super::dispatch::Dispatch;
 use super::emitter::Emitter;
 use super::membership::{JoinError, Membership};
 use crate::codes::Code;
+use crate::config::Per;
 use crate::identity::Who;
+use crate::limits::Subject;
 
 /// A client's connection to one namespace. Cheap to clone; holding one does not keep the connection.
 #[derive(Clone)]
@@ -185,7 +187,7 @@ impl Socket {
         self.close_because(Code::ServerClosed);
     }
 
-    pub(super) fn close_because(&self, code: Code) {
+    pub(crate) fn close_because(&self, code: Code) {
         if let Some(connection) = self.connection() {
             connection.close(code);
         }
@@ -214,8 +216,32 @@ impl Socket {
 
     /// Refuses an event: counted, and told to the client if it waits for an answer. The connection stays.
     pub(crate) fn refuse(&self, ack: &Ack, code: Code, message: &str) {
+        self.refuse_with(ack, code, message, Map::new());
+    }
+
+    /// The same; the answer has more than code and message.
+    pub(crate) fn refuse_with(&self, ack: &Ack, code: Code, message: &str, details: Map<String, Value>) {
         self.core.entry.metrics.refused(code);
-        ack.send(json!({"ok": false, "code": code.as_str(), "message": message}));
+        if ack.is_wanted() {
+            let mut answer = json!({"ok": false, "code": code.as_str(), "message": message});
+            if let Some(answer) = answer.as_object_mut() {
+                answer.extend(details);
+            }
+            ack.send(answer);
+        }
+    }
+
+    /// What the socket's events are counted for, if it is known.
+    pub(crate) fn subject(&self, per: Per) -> Option<Subject> {
+        match per {
+            Per::Socket => Some(Subject::Socket(self.core.id)),
+            Per::User => self.identity().map(|identity| Subject::User(identity.user.clone())),
+            Per::Address => {
+                let inner = self.core.inner.upgrade()?;
+                let ClientAddress(client) = inner.req_parts().extensions.get()?;
+                Some(Subject::Address(client.ip().into()))
+            }
+        }
     }
 
     pub(crate) fn adapter(&self) -> &Adapter {

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::identity::IdentitySettings;
+use super::limits::LimitSettings;
 
 /// `[[namespaces]]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -31,6 +32,9 @@ pub struct NamespaceSettings {
     /// The events that clients may send, besides the built-in `join`, `leave`, `whoami` and `refresh`.
     #[serde(default)]
     pub events: Vec<EventSettings>,
+    /// How often clients may send events. Each limit counts for itself, in this order; an event must pass all of them.
+    #[serde(default)]
+    pub limits: Vec<LimitSettings>,
 }
 
 /// `[[namespaces.events]]`
@@ -107,6 +111,7 @@ impl NamespaceSettings {
             max_rooms_per_socket: default_max_rooms(),
             identity: IdentitySettings::default(),
             events: vec![],
+            limits: vec![],
         }
     }
 }

@@ -1,0 +1,234 @@
+//! What the rules would say, and why: for `roomcast rules explain`.
+
+use std::fmt;
+
+use serde_json::value::RawValue;
+
+use super::permit::Asker;
+use super::{BUILT_IN, Claims, PatternError, Refusal, Rule, Rules, room};
+use crate::codes::Code;
+use crate::config::{IdentityKind, LimitAction, LimitSettings, NamespaceSettings, Per, Publish, Scope, To};
+use crate::metrics::NamespaceMetrics;
+
+/// An event that somebody would send.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Question<'a> {
+    /// Its name.
+    pub event: &'a str,
+    /// The claims of who sends it; `None` for somebody who is not known.
+    pub claims: Option<&'a Claims>,
+    /// The room that it is for; `None` if it does not matter.
+    pub room: Option<&'a str>,
+    /// Who sends it has joined that room.
+    pub is_member: bool,
+    /// The arguments behind the room, as the JSON text of an array; `None` if they do not matter.
+    pub arguments: Option<&'a str>,
+}
+
+/// What would happen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explanation {
+    /// What was looked at, in the order of the node.
+    pub steps: Vec<Step>,
+    /// The code of the refusal, if it is refused.
+    pub refused: Option<Code>,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// What it says.
+    pub answer: Answer,
+    /// What was looked at, and what came of it.
+    pub reason: String,
+}
+
+/// What one step says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// Nothing speaks against the event.
+    Yes,
+    /// It is refused.
+    No,
+    /// That depends on what was not told.
+    Depends,
+    /// Good to know.
+    Note,
+}
+
+/// What a namespace of these settings would say to an event, as a node does: by the same code.
+///
+/// # Errors
+/// [`PatternError`] for a room pattern that is none.
+pub fn explain(namespace: &NamespaceSettings, question: Question<'_>) -> Result<Explanation, PatternError> {
+    let rules = Rules::new("", namespace, None, &NamespaceMetrics::unregistered(&namespace.path), None)?;
+    let asks_for_identity = namespace.identity.kind != IdentityKind::None;
+    let claims = question.claims.filter(|_| asks_for_identity);
+    let mut teller = Teller { rules: &rules, question: Question { claims, ..question }, steps: Vec::new() };
+    if question.claims.is_some() && !asks_for_identity {
+        teller.add(Answer::Note, "the namespace does not ask who clients are: claims mean nothing".into());
+    }
+    if asks_for_identity && claims.is_none() {
+        let reason = "the namespace asks who clients are; nobody without claims gets this far";
+        teller.add(Answer::Depends, reason.into());
+    }
+    let refused = teller.tell().err();
+    if let Some(refusal) = &refused {
+        teller.add(Answer::No, format!("{}: {}", refusal.code, refusal.message));
+    }
+    Ok(Explanation { steps: teller.steps, refused: refused.map(|refusal| refusal.code) })
+}
+
+struct Teller<'a> {
+    rules: &'a Rules,
+    question: Question<'a>,
+    steps: Vec<Step>,
+}
+
+impl Teller<'_> {
+    fn add(&mut self, answer: Answer, reason: String) {
+        self.steps.push(Step { answer, reason });
+    }
+
+    fn tell(&mut self) -> Result<(), Refusal> {
+        let rules = self.rules;
+        let limits = rules.limits.of(self.question.event);
+        let limits: Vec<_> = limits.map(|limit| described(limit.settings())).collect();
+        if limits.is_empty() {
+            self.add(Answer::Note, "no limit counts it".into());
+        }
+        for limit in limits {
+            self.add(Answer::Depends, limit);
+        }
+        if let Some(rule) = rules.events.get(self.question.event) {
+            return self.relayed(rule);
+        }
+        if !BUILT_IN.contains(&self.question.event) {
+            return Err(Refusal::new(Code::UnknownEvent, "this namespace has no rule for the event"));
+        }
+        self.add(Answer::Yes, format!("`{}` is built in", self.question.event));
+        match self.question.event {
+            "join" => self.joined(),
+            "refresh" if rules.settings.identity.kind == IdentityKind::None => {
+                Err(Refusal::new(Code::UnknownEvent, "this namespace asks for no identity"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn joined(&mut self) -> Result<(), Refusal> {
+        let rules = self.rules;
+        let claims = self.question.claims;
+        let Some(room) = self.question.room else {
+            let rooms: Vec<_> = rules.rooms.iter().flat_map(|pattern| pattern.described(claims)).collect();
+            let rooms = if rooms.is_empty() { "none".into() } else { rooms.join(", ") };
+            self.add(Answer::Depends, format!("rooms that the client may join: {rooms}"));
+            return Ok(());
+        };
+        room::check(room)?;
+        rules.may_join(room, claims)?;
+        self.add(Answer::Yes, format!("`rooms` allows `{room}`"));
+        let most = rules.settings.max_rooms_per_socket;
+        self.add(Answer::Depends, format!("too_many_rooms, if the socket is in {most} rooms already"));
+        Ok(())
+    }
+
+    fn relayed(&mut self, rule: &Rule) -> Result<(), Refusal> {
+        let rules = self.rules;
+        self.add(Answer::Yes, format!("the namespace has a rule for `{}`", rule.settings.name));
+        rules.may_send(rule, self.question.claims)?;
+        let roles = &rule.settings.roles;
+        let role = if roles.is_empty() { "no role is needed" } else { "the client has one of its roles" };
+        self.add(Answer::Yes, role.into());
+        self.arguments(rule)?;
+        match (rule.settings.to, self.question.room) {
+            (To::Namespace, _) => self.add(Answer::Yes, "it goes to everybody else in the namespace".into()),
+            (To::Room, Some(room)) => {
+                room::check(room)?;
+                let is_member = self.question.is_member;
+                let asker = Asker { claims: self.question.claims, is_in: &|_| is_member };
+                rules.may_send_to(rule, room, &asker)?;
+                self.add(Answer::Yes, format!("it goes to the other members of `{room}`"));
+            }
+            (To::Room, None) => {
+                let who = match rule.settings.publish {
+                    Publish::Anyone => "clients may send it to every room that `rooms` allows them",
+                    Publish::Members | Publish::Server => {
+                        "clients may send it to the rooms that they have joined"
+                    }
+                };
+                self.add(Answer::Depends, who.into());
+            }
+        }
+        Ok(())
+    }
+
+    fn arguments(&mut self, rule: &Rule) -> Result<(), Refusal> {
+        let Some(arguments) = self.question.arguments else {
+            let most = rule.settings.max_payload_bytes;
+            self.add(Answer::Depends, format!("payload_too_large, if it has more than {most} bytes"));
+            return Ok(());
+        };
+        let parts: Vec<&RawValue> = serde_json::from_str(arguments)
+            .map_err(|error| Refusal::new(Code::InvalidArguments, format!("malformed arguments: {error}")))?;
+        let mut size = 2 + quoted(&rule.settings.name);
+        size +=
+            self.question.room.filter(|_| rule.settings.to == To::Room).map_or(0, |room| 1 + quoted(room));
+        size += parts.iter().map(|part| 1 + part.get().len()).sum::<usize>();
+        self.rules.may_have(rule, size, false)?;
+        self.add(Answer::Yes, format!("its {size} bytes are within max_payload_bytes"));
+        Ok(())
+    }
+}
+
+fn quoted(text: &str) -> usize {
+    serde_json::Value::from(text).to_string().len()
+}
+
+fn described(limit: &LimitSettings) -> String {
+    let LimitSettings { name, count, interval_ms, .. } = limit;
+    let per = match limit.per {
+        Per::Socket => "socket",
+        Per::User => "user",
+        Per::Address => "address",
+    };
+    let scope = match limit.scope {
+        Scope::Node => "on each node",
+        Scope::Cluster => "in the cluster",
+    };
+    let outcome = match limit.action {
+        _ if limit.dry_run => "would exceed it, which is only counted (dry_run)",
+        LimitAction::Reject => "is refused: rate_limited",
+        LimitAction::Drop => "is dropped",
+        LimitAction::Disconnect => "closes the connection: flood",
+    };
+    let burst = if limit.burst == 0 { *count } else { limit.burst };
+    let weight = match limit.receivers_per_count {
+        0 => String::new(),
+        each => format!(", one for each {each} receivers"),
+    };
+    format!(
+        "limit `{name}`: {count} in {interval_ms} ms for each {per} {scope}, {burst} at once{weight}; what is more {outcome}"
+    )
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for step in &self.steps {
+            let answer = match step.answer {
+                Answer::Yes => "yes",
+                Answer::No => "no",
+                Answer::Depends => "?",
+                Answer::Note => "-",
+            };
+            writeln!(f, "  {answer:<4} {}", step.reason)?;
+        }
+        match self.refused {
+            Some(code) => writeln!(f, "refused: {code}"),
+            None => writeln!(f, "accepted, unless one of the lines with `?` says otherwise"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

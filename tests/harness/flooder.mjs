@@ -1,0 +1,37 @@
+// A thread that sends as many packets a second as it is told, over one websocket, and reads nothing. Prints how many it sent.
+import { connect } from "node:net";
+import { setTimeout as pause } from "node:timers/promises";
+import { parentPort, workerData } from "node:worker_threads";
+import { frame, HANDSHAKE, TEXT } from "./frames.mjs";
+import { request } from "./http.mjs";
+
+const { url, namespace, events, rate, ms } = workerData;
+const { hostname, port } = new URL(url);
+const TICK = 10;
+
+const socket = connect({ host: hostname, port: Number(port) });
+socket.resume();
+const drained = () => new Promise((resolve) => socket.once("drain", resolve));
+const closed = new Promise((resolve) => socket.once("close", resolve));
+socket.on("error", () => {});
+socket.write(request("/socket.io/?EIO=4&transport=websocket", { headers: HANDSHAKE }));
+await new Promise((resolve) => socket.once("data", resolve));
+socket.write(frame(TEXT, `40${namespace},`));
+for (const event of events.first) socket.write(frame(TEXT, `42${namespace},${JSON.stringify(event)}`));
+const one = frame(TEXT, `42${namespace},${JSON.stringify(events.then)}`);
+parentPort.postMessage("ready");
+
+const begun = performance.now();
+let sent = 0;
+let open = true;
+closed.then(() => (open = false));
+while (open && performance.now() - begun < ms) {
+  const due = Math.floor(((performance.now() - begun) * rate) / 1000) - sent;
+  if (due > 0) {
+    if (!socket.write(Buffer.concat(Array(due).fill(one)))) await Promise.race([drained(), closed]);
+    sent += due;
+  }
+  await pause(TICK);
+}
+parentPort.postMessage({ sent, ms: performance.now() - begun, open });
+socket.destroy();
