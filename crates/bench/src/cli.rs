@@ -24,6 +24,8 @@ pub(crate) enum Command {
     Latency(LatencyOptions),
     /// Memory of a node for each idle websocket.
     Idle(IdleOptions),
+    /// CPU per relayed event: with identity, patterns, roles, limits and sizes against without.
+    Rules(RulesOptions),
 }
 
 #[derive(Debug, clap::Args, Serialize)]
@@ -110,6 +112,22 @@ pub(crate) struct IdleOptions {
     /// How often all come and go.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) waves: u32,
+}
+
+#[derive(Debug, clap::Args, Serialize)]
+pub(crate) struct RulesOptions {
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub(crate) cluster: ClusterOptions,
+    /// How long each half of a round talks.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) seconds: u64,
+    /// Events under way at the same time.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) in_flight: u32,
+    /// Bytes of the event's argument, as JSON.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(32..=9_000))]
+    pub(crate) payload: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]

@@ -28,6 +28,11 @@ pub(crate) struct Client {
 impl Client {
     /// Connects to a namespace other than `/`.
     pub(crate) async fn connect(node: SocketAddr, namespace: &str) -> anyhow::Result<Self> {
+        Self::connect_as(node, namespace, "").await
+    }
+
+    /// The same; `auth` is the JSON text of the object that Socket.IO calls so, or empty.
+    pub(crate) async fn connect_as(node: SocketAddr, namespace: &str, auth: &str) -> anyhow::Result<Self> {
         let stream = TcpStream::connect(node).await.with_context(|| format!("cannot connect to {node}"))?;
         // As browsers do.
         stream.set_nodelay(true)?;
@@ -39,7 +44,7 @@ impl Client {
         if !open.starts_with('0') {
             bail!("the node does not speak Engine.IO: {open}");
         }
-        let connect = client.packets.connect().to_owned();
+        let connect = format!("{}{auth}", client.packets.connect());
         client.feed(connect).await?;
         client.flush().await?;
         loop {

@@ -66,6 +66,15 @@ impl Meter {
 impl Cluster {
     /// Starts one node alone, or several with a Redis, and waits until all are ready.
     pub(crate) async fn start(options: &ClusterOptions, nodes: usize) -> anyhow::Result<Self> {
+        Self::start_with(options, nodes, "").await
+    }
+
+    /// The same, with more in the configuration of each node.
+    pub(crate) async fn start_with(
+        options: &ClusterOptions,
+        nodes: usize,
+        more: &str,
+    ) -> anyhow::Result<Self> {
         let scratch = Scratch::new()?;
         let (mut processes, mut redis_address, mut redis_pid) = (Vec::new(), None, None);
         if nodes > 1 {
@@ -80,7 +89,7 @@ impl Cluster {
             let address = free_address()?;
             let name = format!("node-{number}");
             let config = scratch.path().join(format!("{name}.toml"));
-            fs::write(&config, config_text(options, &name, address, redis_address))?;
+            fs::write(&config, config_text(options, &name, address, redis_address) + more)?;
             let node = Process::start(&name, gateway(&options.gateway, &config), scratch.path()).context(
                 "build it with `cargo build --release --bin roomcast` and give its path by --gateway",
             )?;

@@ -1,4 +1,4 @@
-//! Measures what Roomcast costs: the adapter's codec, the bus between nodes, the latency across it, idle connections. How to run it and
+//! Measures what Roomcast costs: the codec, the bus between nodes, the latency across it, idle connections, rules. How to run it and
 //! what the figures mean is in `docs/benchmarks.md`.
 //!
 //! Nodes and Redis run as processes of their own ([`cluster`]), the clients in this one ([`client`], [`crowd`]).
@@ -15,6 +15,7 @@ mod latency;
 mod packet;
 mod process;
 mod report;
+mod rules;
 mod statistics;
 mod usage;
 
@@ -62,6 +63,10 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Idle(options) => {
             let output = Output::open(options.cluster.json.as_deref())?;
             output.write(&interruptible(idle::run(&options))?)
+        }
+        Command::Rules(options) => {
+            let output = Output::open(options.cluster.json.as_deref())?;
+            output.write(&interruptible(rules::run(&options))?)
         }
         Command::Latency(options) => {
             let output = Output::open(options.cluster.json.as_deref())?;

@@ -9,8 +9,9 @@ use roomcast_adapter::{Bus, Node};
 use serde_json::Value;
 use tokio::sync::watch;
 
+use super::crowds::Crowds;
 use super::event::Answer;
-use super::{PatternError, Refusal, Rules, requests, room};
+use super::{PatternError, Refusal, Rules, requests};
 use crate::codes::Code;
 use crate::config::{LimitAction, NamespaceSettings, To};
 use crate::limits::{Limit, Verdict};
@@ -26,6 +27,7 @@ pub(crate) struct LiveRules {
     /// With other nodes; `None` for a node alone.
     bus: Option<Bus>,
     nodes: watch::Receiver<Arc<Vec<Node>>>,
+    crowds: Crowds,
     metrics: NamespaceMetrics,
 }
 
@@ -46,6 +48,7 @@ impl LiveRules {
             node: node.to_owned(),
             bus: shared,
             nodes: bus.nodes(),
+            crowds: Crowds::default(),
             metrics,
         }))
     }
@@ -70,10 +73,9 @@ impl LiveRules {
         let Some(rule) = event.name().ok().and_then(|name| rules.events.get(name.as_ref())) else { return 1 };
         let here = match rule.settings.to {
             To::Namespace => usize::try_from(self.metrics.sockets.get()).unwrap_or_default(),
-            To::Room => {
-                let room = event.parts().ok().and_then(|parts| room::read(parts.get(1).copied()).ok());
-                room.map_or(1, |room| socket.adapter().members(&room))
-            }
+            To::Room => event
+                .first_text()
+                .map_or(1, |room| self.crowds.size(&room, || socket.adapter().members(&room))),
         };
         here.saturating_mul(self.nodes.borrow().len().max(1))
     }

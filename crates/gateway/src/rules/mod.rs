@@ -4,6 +4,7 @@
 //! A refusal never costs the connection, unless a limit says so: it is counted, and goes into the acknowledgement if the
 //! client asked for one. [`LiveRules`] holds the rules in effect, which may be replaced at any time.
 
+mod crowds;
 mod event;
 mod explain;
 mod live;

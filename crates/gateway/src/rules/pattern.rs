@@ -126,30 +126,47 @@ impl Pattern {
     /// Whether the pattern allows `room` to a client with these claims.
     #[must_use]
     pub fn matches(&self, room: &str, claims: Option<&Claims>) -> bool {
-        let is_allowed = |name: &str| {
-            if self.is_open { room.len() > name.len() && room.starts_with(name) } else { room == name }
-        };
-        if let [Part::Text(text)] = self.parts.as_slice() {
-            return is_allowed(text);
+        self.items(claims).any(|item| {
+            let Some(rest) = self.behind(room, claims, item) else { return false };
+            let name = &room[..room.len() - rest.len()];
+            self.is_name(name) && if self.is_open { !rest.is_empty() } else { rest.is_empty() }
+        })
+    }
+
+    /// What is behind the pattern's own part of a room's name, if the room begins like that.
+    fn behind<'a>(&self, room: &'a str, claims: Option<&Claims>, item: Option<&Value>) -> Option<&'a str> {
+        let mut rest = room;
+        for part in &self.parts {
+            rest = match part {
+                Part::Text(text) => rest.strip_prefix(text.as_str())?,
+                Part::Claim(path) => rest.strip_prefix(&*text_of(claim(claims?, path)?)?)?,
+                Part::Each(_) => rest.strip_prefix(&*text_of(item?)?)?,
+            };
         }
-        self.expanded(claims).any(|name| is_allowed(&name))
+        Some(rest)
+    }
+
+    /// Each of its list in turn; once nothing, without one.
+    fn items<'a>(&'a self, claims: Option<&'a Claims>) -> impl Iterator<Item = Option<&'a Value>> {
+        let list = self.parts.iter().find_map(|part| match part {
+            Part::Each(name) => Some(name),
+            _ => None,
+        });
+        let items =
+            list.and_then(|name| claims.and_then(|claims| claim(claims, name)).and_then(Value::as_array));
+        let none = list.is_none().then_some(None);
+        none.into_iter().chain(items.into_iter().flatten().map(Some))
+    }
+
+    /// Who may choose its name could else choose the id of somebody's socket.
+    fn is_name(&self, name: &str) -> bool {
+        (self.is_apart || !may_be_an_id(name)) && name.len() <= MAX_ROOM_BYTES
     }
 
     /// The names that it stands for, for a client with these claims; of an open pattern their beginnings. None if a claim
     /// is missing or cannot be a part of a name.
     pub(super) fn expanded<'a>(&'a self, claims: Option<&'a Claims>) -> impl Iterator<Item = String> + 'a {
-        let list = self.parts.iter().find_map(|part| match part {
-            Part::Each(name) => Some(name),
-            _ => None,
-        });
-        let values: Vec<Option<&Value>> = match list {
-            None => vec![None],
-            Some(name) => {
-                let items = claims.and_then(|claims| claim(claims, name)).and_then(Value::as_array);
-                items.into_iter().flatten().map(Some).collect()
-            }
-        };
-        values.into_iter().filter_map(move |value| self.with(claims, value))
+        self.items(claims).filter_map(move |item| self.with(claims, item))
     }
 
     fn with(&self, claims: Option<&Claims>, item: Option<&Value>) -> Option<String> {
@@ -161,9 +178,7 @@ impl Pattern {
                 Part::Each(_) => name.push_str(&text_of(item?)?),
             }
         }
-        // Who may choose its name could else choose the id of somebody's socket.
-        let is_safe = self.is_apart || !may_be_an_id(&name);
-        (is_safe && name.len() <= MAX_ROOM_BYTES).then_some(name)
+        self.is_name(&name).then_some(name)
     }
 
     /// The rooms that it allows to a client with these claims, to be read.

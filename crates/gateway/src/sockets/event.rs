@@ -51,19 +51,23 @@ impl Event {
     /// # Errors
     /// [`Malformed`] if there is none; socketioxide closes such a connection before anybody sees the event.
     pub fn name(&self) -> Result<Cow<'_, str>, Malformed> {
-        let text = self.json.as_str().trim_start().strip_prefix('[').unwrap_or_default().trim_start();
+        let text = self.behind_bracket();
         // Most names have no escapes and can be taken as they stand.
-        if let Some(name) = text.strip_prefix('"').and_then(|rest| rest.split_once('"')).map(|(name, _)| name)
-            && !name.contains('\\')
-        {
+        if let Some((name, _)) = plain(text) {
             return Ok(Cow::Borrowed(name));
         }
-        serde_json::Deserializer::from_str(text)
-            .into_iter::<String>()
-            .next()
-            .and_then(Result::ok)
-            .map(Cow::Owned)
-            .ok_or_else(|| Malformed("the event has no name".into()))
+        first(text).map(Cow::Owned).ok_or_else(|| Malformed("the event has no name".into()))
+    }
+
+    /// The first argument if it is a string, without a look at the others.
+    pub(crate) fn first_text(&self) -> Option<Cow<'_, str>> {
+        let (_, rest) = plain(self.behind_bracket())?;
+        let text = rest.trim_start().strip_prefix(',')?.trim_start();
+        plain(text).map(|(text, _)| Cow::Borrowed(text)).or_else(|| first(text).map(Cow::Owned))
+    }
+
+    fn behind_bracket(&self) -> &str {
+        self.json.as_str().trim_start().strip_prefix('[').unwrap_or_default().trim_start()
     }
 
     /// The event's parts as JSON texts: the name first, then the arguments.
@@ -94,6 +98,17 @@ impl Event {
     }
 }
 
+/// A JSON string without escapes, and what is behind it.
+fn plain(text: &str) -> Option<(&str, &str)> {
+    let (text, rest) = text.strip_prefix('"')?.split_once('"')?;
+    (!text.contains('\\')).then_some((text, rest))
+}
+
+/// Any JSON string.
+fn first(text: &str) -> Option<String> {
+    serde_json::Deserializer::from_str(text).into_iter().next()?.ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,6 +124,15 @@ mod tests {
         assert_eq!(event(r#"["a\"b\u00e9"]"#).name().unwrap(), "a\"bé");
         assert!(event("[1]").name().is_err());
         assert!(event("[]").name().is_err());
+    }
+
+    #[test]
+    fn the_first_argument_is_found_without_the_others() {
+        assert_eq!(event(r#"["message","paris",{]"#).first_text().unwrap(), "paris");
+        assert_eq!(event(r#" [ "m" , "a\"\u00e9" ]"#).first_text().unwrap(), "a\"é");
+        for none in [r#"["m"]"#, r#"["m",1,"x"]"#, r#"["m","#, r#"["m",["x"]]"#, "[]"] {
+            assert_eq!(event(none).first_text(), None, "{none}");
+        }
     }
 
     #[test]
