@@ -1,4 +1,5 @@
 // A thread that sends as many packets a second as it is told, over one websocket, and reads nothing. Prints how many it sent.
+import { once } from "node:events";
 import { connect } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
 import { parentPort, workerData } from "node:worker_threads";
@@ -15,8 +16,14 @@ const drained = () => new Promise((resolve) => socket.once("drain", resolve));
 const closed = new Promise((resolve) => socket.once("close", resolve));
 socket.on("error", () => {});
 socket.write(request("/socket.io/?EIO=4&transport=websocket", { headers: HANDSHAKE }));
-await new Promise((resolve) => socket.once("data", resolve));
+/** Reads until this has come. As with Node, who sends an event before its namespace is connected loses the connection. */
+async function until(text) {
+  let heard = "";
+  while (!heard.includes(text)) heard += (await once(socket, "data"))[0].toString("latin1");
+}
+await until("\r\n\r\n");
 socket.write(frame(TEXT, `40${namespace},`));
+await until(`40${namespace},`);
 for (const event of events.first) socket.write(frame(TEXT, `42${namespace},${JSON.stringify(event)}`));
 const one = frame(TEXT, `42${namespace},${JSON.stringify(events.then)}`);
 parentPort.postMessage("ready");
