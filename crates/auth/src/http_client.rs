@@ -86,11 +86,10 @@ pub(crate) fn url(text: &str, allow_http: bool) -> Result<Url, Vec<SettingsError
 }
 
 /// A client for this URL, which trusts the system's certificates and these (PEM).
-pub(crate) fn client(
-    url: &Url,
-    certificates: &[u8],
-    timeout: Duration,
-) -> Result<Client, Vec<SettingsError>> {
+///
+/// # Errors
+/// Everything that is wrong with the certificates.
+pub fn client(url: &Url, certificates: &[u8], timeout: Duration) -> Result<Client, Vec<SettingsError>> {
     let mut errors = Errors::default();
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(certificates) {
@@ -133,7 +132,10 @@ pub(crate) fn client(
 }
 
 /// The body, if it is not larger than this.
-pub(crate) async fn body(mut response: Response, max: usize) -> Result<Bytes, HttpError> {
+///
+/// # Errors
+/// [`HttpError::TooLarge`], and what can happen on the way.
+pub async fn body(mut response: Response, max: usize) -> Result<Bytes, HttpError> {
     if response.content_length().is_some_and(|length| length > max as u64) {
         return Err(HttpError::TooLarge);
     }

@@ -36,7 +36,7 @@
 mod backoff;
 mod der;
 mod error;
-mod http_client;
+pub mod http_client;
 mod identity;
 mod jwks;
 mod jwt;

@@ -14,6 +14,7 @@ use crate::identity::LiveIdentity;
 use crate::metrics::{BusMetrics, Metrics, NamespaceMetrics};
 use crate::reload::Live;
 use crate::rules::LiveRules;
+use crate::sockets::{Handler, LiveEvents};
 
 /// `docs/codes.md`.
 #[must_use]
@@ -52,7 +53,7 @@ fn place(place: Where) -> String {
 }
 
 /// A namespace with something of everything that counts.
-fn live(bus: &Bus, metrics: NamespaceMetrics) -> Live {
+fn live(bus: &Bus, all: &Metrics, metrics: NamespaceMetrics) -> Live {
     let mut settings = NamespaceSettings::new("/chat");
     settings.limits = vec![LimitSettings::new("all", 1)];
     settings.identity.kind = IdentityKind::Jwt;
@@ -60,7 +61,8 @@ fn live(bus: &Bus, metrics: NamespaceMetrics) -> Live {
     settings.identity.jwt.secrets = vec!["-".repeat(32)];
     let rules = LiveRules::new("", &settings, bus, false, metrics).expect("there are no patterns");
     let identity = LiveIdentity::new(&settings).expect("a secret is given");
-    Live { rules, identity: Arc::new(identity) }
+    let events = LiveEvents::new("/chat", all, rules.events());
+    Live { rules, identity: Arc::new(identity), events: Arc::new(events) }
 }
 
 /// `docs/metrics.md`.
@@ -69,8 +71,10 @@ pub fn metrics() -> String {
     let bus = Bus::memory();
     let metrics = Metrics::new(&bus, &BusMetrics::new(), &Stats::default());
     let namespace = metrics.namespace("/chat");
-    metrics.watch(&[("/chat".to_owned(), live(&bus, namespace.clone()))].into());
+    metrics.watch(&[("/chat".to_owned(), live(&bus, &metrics, namespace.clone()))].into());
     namespace.event("message").inc();
+    metrics.event_refusals("/chat", &["message".to_owned()]).count(Some(0), Code::NotInRoom);
+    namespace.acks.observe(0.001);
     metrics.handshake(Transport::Websocket, Duration::from_millis(1));
     let text = metrics.text();
 

@@ -24,7 +24,8 @@ use crate::library;
 use crate::metrics::{BusMetrics, Metrics};
 use crate::reload::{Live, Reload};
 use crate::rules::{LiveRules, PatternError};
-use crate::sockets::{Connect, Emitter, Entry, Handler, Namespace};
+use crate::sockets::{Connect, Emitter, Entry, Handler, LiveEvents, Namespace};
+use crate::telemetry::Sampling;
 
 /// A node that cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -282,37 +283,42 @@ impl GatewayBuilder {
 
         let has_peers = !settings.redis.url.is_empty();
         let mut live = HashMap::new();
-        let add = |path: &str, handler: Box<dyn Handler>, identity: Arc<LiveIdentity>| {
-            if !is_namespace(path) {
-                return Err(GatewayError::NamespacePath(path.to_owned()));
-            }
-            if bus.adapter(path).is_some() {
-                return Err(GatewayError::DuplicateNamespace(path.to_owned()));
-            }
-            let entry = Entry {
-                path: path.to_owned(),
-                handler,
-                bus: bus.clone(),
-                metrics: metrics.namespace(path),
-                event_queue: settings.socketio.event_queue,
-                handler_timeout: Duration::from_millis(settings.socketio.handler_timeout_ms),
-                max_namespaces: settings.socketio.max_namespaces,
-                identity,
-                expiries: expiries.clone(),
+        let add =
+            |path: &str, handler: Box<dyn Handler>, identity: Arc<LiveIdentity>, events: Arc<LiveEvents>| {
+                if !is_namespace(path) {
+                    return Err(GatewayError::NamespacePath(path.to_owned()));
+                }
+                if bus.adapter(path).is_some() {
+                    return Err(GatewayError::DuplicateNamespace(path.to_owned()));
+                }
+                let entry = Entry {
+                    path: path.to_owned(),
+                    handler,
+                    bus: bus.clone(),
+                    metrics: metrics.namespace(path),
+                    events,
+                    sampling: Sampling::new(&settings.telemetry),
+                    event_queue: settings.socketio.event_queue,
+                    handler_timeout: Duration::from_millis(settings.socketio.handler_timeout_ms),
+                    max_namespaces: settings.socketio.max_namespaces,
+                    identity,
+                    expiries: expiries.clone(),
+                };
+                io.ns(path.to_owned(), Connect(Arc::new(entry)));
+                Ok(())
             };
-            io.ns(path.to_owned(), Connect(Arc::new(entry)));
-            Ok(())
-        };
         for namespace in &settings.namespaces {
             let own = metrics.namespace(&namespace.path);
             let rules = LiveRules::new(&settings.node.name, namespace, &bus, has_peers, own)?;
             let identity = Arc::new(LiveIdentity::new(namespace)?);
-            add(&namespace.path, Box::new(Arc::clone(&rules)), Arc::clone(&identity))?;
-            live.insert(namespace.path.clone(), Live { rules, identity });
+            let events = Arc::new(LiveEvents::new(&namespace.path, &metrics, rules.events()));
+            add(&namespace.path, Box::new(Arc::clone(&rules)), Arc::clone(&identity), Arc::clone(&events))?;
+            live.insert(namespace.path.clone(), Live { rules, identity, events });
         }
         for namespace in namespaces {
             let path = namespace.path().to_owned();
-            add(&path, Box::new(namespace), Arc::default())?;
+            let events = Arc::new(LiveEvents::new(&path, &metrics, namespace.events()));
+            add(&path, Box::new(namespace), Arc::default(), events)?;
         }
 
         if settings.socketio.allow_eio3 && bus.adapter("/").is_none() {

@@ -34,6 +34,7 @@ mod metrics;
 mod reload;
 pub mod rules;
 pub mod sockets;
+pub mod telemetry;
 
 pub use roomcast_codes as codes;
 pub use roomcast_edge::DrainReport;

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use cli::{Cli, Command, ConfigCommand, ConfigFile, RulesCommand};
+use logging::Logging;
 use roomcast::config::{self, Origin, Settings};
 use roomcast::{Gateway, Reload, Reloaded};
 use tokio::signal::unix::{SignalKind, signal};
@@ -60,13 +61,14 @@ fn with_origin(origin: &Origin, run: impl FnOnce(Settings) -> ExitCode) -> ExitC
 }
 
 fn serve(settings: Settings, origin: Origin) -> ExitCode {
-    logging::init(&settings.log);
     let result = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(anyhow::Error::from)
         .and_then(|runtime| {
+            let logging = Logging::init(&settings, runtime.handle())?;
             let result = runtime.block_on(run(settings, origin));
+            logging.finish();
             // A name that is being looked up must not hold the process.
             runtime.shutdown_background();
             result

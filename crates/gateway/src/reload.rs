@@ -18,6 +18,7 @@ use crate::endpoint::SocketIoEngine;
 use crate::gateway::GatewayError;
 use crate::identity::LiveIdentity;
 use crate::rules::LiveRules;
+use crate::sockets::{Handler, LiveEvents};
 use changes::{Change, changes};
 
 /// Reads the configuration anew. Cheap to clone; see [`Listening::reload`](crate::Listening::reload).
@@ -42,6 +43,7 @@ struct Inner {
 pub(crate) struct Live {
     pub(crate) rules: Arc<LiveRules>,
     pub(crate) identity: Arc<LiveIdentity>,
+    pub(crate) events: Arc<LiveEvents>,
 }
 
 /// What came of it.
@@ -152,6 +154,7 @@ impl Live {
         self.identity.set_max_per_user(&new);
         if new != *former {
             self.rules.replace(&new)?;
+            self.events.learn(self.rules.events());
         }
         *former = new;
         Ok(())

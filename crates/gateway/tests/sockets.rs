@@ -141,7 +141,10 @@ async fn rooms_are_still_there_while_saying_goodbye() {
             }
         });
     let node = Node::start(settings(), vec![namespace]);
-    Client::connect(&node, "/bye").await.close().await;
+    let client = Client::connect(&node, "/bye").await;
+    // Who leaves before the namespace has seen it come is not seen to go either.
+    until("it has joined", async || node.members("/bye", "room") == 1).await;
+    client.close().await;
     assert_eq!(soon(take.recv()).await.unwrap(), (true, Err(JoinError::Gone)));
     until("it is gone", async || node.members("/bye", "room") == 0).await;
 }

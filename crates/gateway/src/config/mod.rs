@@ -24,8 +24,8 @@ pub use sample::sample;
 pub use settings::{
     EventSettings, Expire, IdentityKind, IdentitySettings, InternalSettings, JwtSettings, LimitAction,
     LimitSettings, LogFormat, LogSettings, NamespaceSettings, NodeSettings, Per, Publish, RedisMode,
-    RedisSettings, Scope, ServerSettings, Settings, SocketIoSettings, Subscriptions, To, TokenFrom,
-    TransportName, WebhookSettings,
+    RedisSettings, Scope, ServerSettings, Settings, SocketIoSettings, Subscriptions, TelemetrySettings, To,
+    TokenFrom, TransportName, WebhookSettings,
 };
 
 #[cfg(test)]

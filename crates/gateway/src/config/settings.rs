@@ -7,6 +7,7 @@ mod namespaces;
 mod redis;
 mod server;
 mod socketio;
+mod telemetry;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,7 @@ pub use namespaces::{EventSettings, NamespaceSettings, Publish, To};
 pub use redis::{RedisMode, RedisSettings, Subscriptions};
 pub use server::{InternalSettings, ServerSettings};
 pub use socketio::{SocketIoSettings, TransportName};
+pub use telemetry::TelemetrySettings;
 
 /// All settings of a node.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -35,6 +37,8 @@ pub struct Settings {
     pub redis: RedisSettings,
     /// What is logged, and how. Logs go to standard error.
     pub log: LogSettings,
+    /// Spans of some events and connections, for a collector of OpenTelemetry (docs/telemetry.md).
+    pub telemetry: TelemetrySettings,
     /// The namespaces. A file that declares any replaces this whole list. Without a namespace `/`, clients older than
     /// Socket.IO 3 cannot connect at all.
     pub namespaces: Vec<NamespaceSettings>,
@@ -80,6 +84,7 @@ impl Default for Settings {
             socketio: SocketIoSettings::default(),
             redis: RedisSettings::default(),
             log: LogSettings::default(),
+            telemetry: TelemetrySettings::default(),
             namespaces: namespaces::default_namespaces(),
         }
     }

@@ -3,6 +3,7 @@
 mod edge;
 mod identity;
 mod limits;
+mod telemetry;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -62,6 +63,7 @@ pub(super) fn validate(settings: &Settings, sources: &BTreeMap<String, String>, 
     edge::validate(settings, &mut report);
     bounds(settings, &mut report);
     redis(settings, &mut report);
+    telemetry::validate(&settings.telemetry, cfg!(feature = "otel"), &mut report);
     namespaces(settings, &mut report);
 }
 

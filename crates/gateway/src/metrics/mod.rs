@@ -3,8 +3,10 @@
 
 mod bus;
 mod edge;
+mod events;
 mod identity;
 mod limits;
+mod traces;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -25,8 +27,10 @@ use crate::reload::Live;
 use bus::BusCollector;
 pub(crate) use bus::BusMetrics;
 use edge::EdgeCollector;
+pub(crate) use events::EventRefusals;
 use identity::IdentityCollector;
 use limits::LimitCollector;
+use traces::TraceCollector;
 
 type Labels = Vec<(&'static str, String)>;
 
@@ -38,6 +42,8 @@ pub(crate) struct Metrics {
     events: Family<Labels, Counter>,
     refusals: Family<Labels, Counter>,
     limited: Family<Labels, Counter>,
+    event_refusals: Family<Labels, Counter>,
+    acks: Family<Labels, Histogram, fn() -> Histogram>,
     handshakes: Family<Labels, Histogram, fn() -> Histogram>,
     watched: Watched,
 }
@@ -49,6 +55,7 @@ type Watched = Arc<OnceLock<Vec<(String, Live)>>>;
 #[derive(Debug, Clone)]
 pub(crate) struct NamespaceMetrics {
     pub(crate) sockets: Gauge,
+    pub(crate) acks: Histogram,
     namespace: String,
     events: Family<Labels, Counter>,
     limited: Family<Labels, Counter>,
@@ -80,13 +87,28 @@ impl Metrics {
             "Events that exceeded a limit, by its name and what it did (dry_run: nothing)",
             limited.clone(),
         );
+        let event_refusals = Family::default();
+        registry.register(
+            "event_refusals",
+            "Events that were refused, by code (see codes.md); those that the namespace does not know are together",
+            event_refusals.clone(),
+        );
+        let acks = Family::new_with_constructor(ack_histogram as fn() -> Histogram);
+        registry.register_with_unit(
+            "ack",
+            "Time from an event to its acknowledgement, in the node; for events that ask for one",
+            Unit::Seconds,
+            acks.clone(),
+        );
+        registry.register_collector(Box::new(TraceCollector));
         traffic.register(&mut registry);
         registry.register_collector(Box::new(BusCollector(bus.clone())));
         registry.register_collector(Box::new(EdgeCollector(edge.clone())));
         let watched = Watched::default();
         registry.register_collector(Box::new(IdentityCollector(watched.clone())));
         registry.register_collector(Box::new(LimitCollector(watched.clone())));
-        Self { registry: Arc::new(registry), sockets, events, refusals, limited, handshakes, watched }
+        let registry = Arc::new(registry);
+        Self { registry, sockets, events, refusals, limited, event_refusals, acks, handshakes, watched }
     }
 
     pub(crate) fn namespace(&self, path: &str) -> NamespaceMetrics {
@@ -102,6 +124,7 @@ impl Metrics {
         };
         NamespaceMetrics {
             sockets: self.sockets.get_or_create_owned(&vec![label()]),
+            acks: self.acks.get_or_create_owned(&vec![label()]),
             namespace: path.to_owned(),
             events: self.events.clone(),
             limited: self.limited.clone(),
@@ -114,6 +137,11 @@ impl Metrics {
         let mut all: Vec<_> = namespaces.iter().map(|(path, live)| (path.clone(), live.clone())).collect();
         all.sort_by(|(one, _), (other, _)| one.cmp(other));
         let _ = self.watched.set(all);
+    }
+
+    /// The refusals of a namespace that knows these events.
+    pub(crate) fn event_refusals(&self, path: &str, known: &[String]) -> EventRefusals {
+        EventRefusals::new(path, known, self.event_refusals.clone())
     }
 
     pub(crate) fn handshake(&self, transport: Transport, took: Duration) {
@@ -136,6 +164,7 @@ impl NamespaceMetrics {
     pub(crate) fn unregistered(path: &str) -> Self {
         Self {
             sockets: Gauge::default(),
+            acks: ack_histogram(),
             namespace: path.to_owned(),
             events: Family::default(),
             limited: Family::default(),
@@ -167,6 +196,11 @@ impl NamespaceMetrics {
 /// From 100 µs to 3 s.
 fn histogram() -> Histogram {
     Histogram::new(exponential_buckets(0.0001, 2.0, 16))
+}
+
+/// From 10 µs to 2.6 s.
+fn ack_histogram() -> Histogram {
+    Histogram::new(exponential_buckets(0.000_01, 2.0, 19))
 }
 
 /// One line of a collector: a metric without labels.

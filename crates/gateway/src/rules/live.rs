@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use super::crowds::Crowds;
 use super::event::Answer;
-use super::{PatternError, Refusal, Rules, requests};
+use super::{BUILT_IN, PatternError, Refusal, Rules, requests};
 use crate::codes::Code;
 use crate::config::{LimitAction, NamespaceSettings, To};
 use crate::limits::{Limit, Verdict};
@@ -102,6 +102,12 @@ impl LiveRules {
 }
 
 impl Handler for Arc<LiveRules> {
+    fn events(&self) -> Vec<String> {
+        let rules = self.current.load();
+        let configured = rules.settings.events.iter().map(|event| event.name.as_str());
+        BUILT_IN.into_iter().chain(configured).map(str::to_owned).collect()
+    }
+
     /// Puts the client into the rooms that it is in from the beginning, before anybody knows of it.
     fn admit(&self, socket: &Socket, _: &Value) -> BoxFuture<'static, Result<(), Refused>> {
         Box::pin(std::future::ready(self.current.load().auto_join(socket)))

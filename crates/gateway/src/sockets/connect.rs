@@ -18,10 +18,12 @@ use tracing::{debug, error};
 use super::disconnect::Gone;
 use super::dispatch::{self, Inbound, Ours};
 use super::handler::{Handler, Refused};
+use super::known::LiveEvents;
 use super::socket::Socket;
 use crate::codes::Code;
 use crate::identity::{Expiries, LiveIdentity};
 use crate::metrics::NamespaceMetrics;
+use crate::telemetry::{Sampling, Trace};
 
 /// What the sockets of one namespace share.
 pub(crate) struct Entry {
@@ -29,6 +31,9 @@ pub(crate) struct Entry {
     pub(crate) handler: Box<dyn Handler>,
     pub(crate) bus: Bus,
     pub(crate) metrics: NamespaceMetrics,
+    pub(crate) events: Arc<LiveEvents>,
+    /// Which events and connections get a span.
+    pub(crate) sampling: Sampling,
     /// Most events of one socket that wait for a handler.
     pub(crate) event_queue: usize,
     /// Longest time for admitting a client, and for saying goodbye to one.
@@ -88,13 +93,14 @@ impl ConnectHandler<Adapter, Ours> for Connect {
 impl Connect {
     async fn admit(&self, inner: &Arc<Inner<Adapter>>, auth: Option<&Value>) -> Result<(), Refused> {
         let entry = &self.0;
+        let trace = entry.sampling.connect(&entry.path);
         let auth = parse_auth(auth).ok_or_else(|| Refused("auth must be an object".into()))?;
         let connection = inner.req_parts().extensions.get::<ConnectionHandle>();
         if connection.is_some_and(|connection| !connection.enter_namespace(entry.max_namespaces)) {
-            entry.metrics.refused(Code::TooManyNamespaces);
+            self.refused(&trace, Code::TooManyNamespaces);
             return Err(Refused("too many namespaces".into()));
         }
-        let result = self.admit_to(inner, auth).await;
+        let result = self.admit_to(inner, auth, &trace).await;
         if result.is_err()
             && let Some(connection) = connection
         {
@@ -103,18 +109,22 @@ impl Connect {
         result
     }
 
-    async fn admit_to(&self, inner: &Arc<Inner<Adapter>>, auth: Json) -> Result<(), Refused> {
+    async fn admit_to(&self, inner: &Arc<Inner<Adapter>>, auth: Json, trace: &Trace) -> Result<(), Refused> {
         let entry = &self.0;
         let adapter = entry.bus.adapter(&entry.path).ok_or_else(|| Refused("namespace is closing".into()))?;
         let socket = Socket::new(inner, adapter, Arc::clone(entry));
         match tokio::time::timeout(entry.handler_timeout, socket.identify(inner, &auth)).await {
-            Ok(Ok(())) => {}
+            Ok(Ok(())) => {
+                trace.identity(if entry.identity.check().is_some() { "identified" } else { "not_asked" })
+            }
             Ok(Err((code, message))) => {
-                entry.metrics.refused(code);
+                trace.identity(code.as_str());
+                self.refused(trace, code);
                 return Err(Refused(format!("{code}: {message}")));
             }
             Err(_) => {
-                entry.metrics.refused(Code::IdentityUnavailable);
+                trace.identity(Code::IdentityUnavailable.as_str());
+                self.refused(trace, Code::IdentityUnavailable);
                 let message = "who you are could not be found out in time";
                 return Err(Refused(format!("{}: {message}", Code::IdentityUnavailable)));
             }
@@ -135,11 +145,16 @@ impl Connect {
             Err(_) => Err(Refused("admission took too long".into())),
         };
         if result.is_err() {
-            entry.metrics.refused(Code::NotAdmitted);
+            self.refused(trace, Code::NotAdmitted);
             // socketioxide forgets the socket and its rooms now; nothing may join any more.
             socket.core.membership.close();
         }
         result
+    }
+
+    fn refused(&self, trace: &Trace, code: Code) {
+        self.0.metrics.refused(code);
+        trace.refused(code);
     }
 }
 

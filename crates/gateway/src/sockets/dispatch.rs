@@ -98,7 +98,7 @@ pub(crate) struct Ours;
 impl MessageHandler<Adapter, Ours> for Inbound {
     fn call(&self, _: Arc<socketioxide::socket::Socket<Adapter>>, data: Value, ack: Option<i64>) {
         let socket = &self.0;
-        let event = Event::new(data, Ack::new(socket, ack));
+        let event = Event::arrived(socket, data, ack);
         let core = &socket.core;
         match core.dispatch.arrive(event, core.entry.event_queue) {
             Arrival::Now(event) => run(socket, Some(event)),

@@ -9,6 +9,8 @@ use socketioxide_core::{Str, Value};
 
 use super::ack::Ack;
 use super::arguments::{Arguments, Malformed};
+use super::known::Place;
+use super::socket::Socket;
 
 /// An event as it came in; nothing is parsed before somebody asks.
 #[derive(Debug)]
@@ -26,6 +28,21 @@ impl Event {
             // Only the common parser is in use, which has no such packets.
             Value::Bytes(_) => Self { json: Str::from("[]"), attachments: VecDeque::new(), ack },
         }
+    }
+
+    /// An event that has just come in: which one it is, and whether it gets a span.
+    pub(super) fn arrived(socket: &Socket, data: Value, ack: Option<i64>) -> Self {
+        let entry = &socket.core.entry;
+        let mut event = Self::new(data, Ack::new(socket, ack));
+        let known = event.name().ok().and_then(|name| entry.events.find(&name));
+        event.ack.known = known;
+        event.ack.trace = entry.sampling.event(&entry.path, &entry.events, known);
+        event
+    }
+
+    /// Its place among the events that the namespace knows.
+    pub(crate) fn known(&self) -> Place {
+        self.ack.known
     }
 
     /// Where the answer goes, if the client asked for one.

@@ -12,6 +12,11 @@ use super::{DisconnectReason, Event, Socket};
 /// Of one socket, everything runs one after the other in the order in which the client sent it; different sockets run
 /// in parallel. A panic costs the event that caused it, nothing else.
 pub trait Handler: Send + Sync + 'static {
+    /// The names of the events that it knows: metrics and spans tell them by these, and all others as unknown.
+    fn events(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Decides whether a client may connect; it does not know yet, and can be sent nothing. `auth` is what the
     /// client gave as `auth`, `{}` if nothing.
     fn admit(&self, socket: &Socket, auth: &Value) -> BoxFuture<'static, Result<(), Refused>> {

@@ -20,6 +20,7 @@ mod emitter;
 mod event;
 mod handler;
 mod identify;
+mod known;
 mod membership;
 mod namespace;
 mod socket;
@@ -36,6 +37,7 @@ pub use socket::{Socket, SocketGone, Transport};
 pub(crate) use arguments::push_items;
 pub(crate) use connect::{Connect, Entry};
 pub(crate) use identify::NotRefreshed;
+pub(crate) use known::{LiveEvents, Place};
 
 /// The reason why a socket disconnected, as socketioxide tells it.
 pub use socketioxide::socket::DisconnectReason;

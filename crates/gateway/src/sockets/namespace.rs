@@ -1,6 +1,5 @@
 //! A namespace with handlers of one's own.
 
-use std::collections::HashMap;
 use std::fmt;
 
 use futures_util::future::BoxFuture;
@@ -32,7 +31,7 @@ pub struct Namespace {
     path: String,
     admit: Option<Admit>,
     connected: Option<Connected>,
-    events: HashMap<String, OnEvent>,
+    events: Vec<(String, OnEvent)>,
     disconnected: Option<Disconnected>,
 }
 
@@ -40,7 +39,7 @@ impl Namespace {
     /// A namespace that lets everybody in and knows no event. `path` starts with `/`.
     #[must_use]
     pub fn new(path: impl Into<String>) -> Self {
-        Self { path: path.into(), admit: None, connected: None, events: HashMap::new(), disconnected: None }
+        Self { path: path.into(), admit: None, connected: None, events: Vec::new(), disconnected: None }
     }
 
     /// The path.
@@ -75,7 +74,11 @@ impl Namespace {
         Fut: Future<Output = ()> + Send + 'static,
     {
         let handler: OnEvent = Box::new(move |socket, event| Box::pin(handler(socket, event)));
-        self.events.insert(event.into(), handler);
+        let event = event.into();
+        match self.events.iter_mut().find(|(name, _)| *name == event) {
+            Some((_, former)) => *former = handler,
+            None => self.events.push((event, handler)),
+        }
         self
     }
 
@@ -94,6 +97,10 @@ impl Namespace {
 }
 
 impl Handler for Namespace {
+    fn events(&self) -> Vec<String> {
+        self.events.iter().map(|(name, _)| name.clone()).collect()
+    }
+
     fn admit(&self, socket: &Socket, auth: &Value) -> BoxFuture<'static, Result<(), Refused>> {
         match &self.admit {
             Some(admit) => admit(socket.clone(), auth.clone()),
@@ -108,9 +115,9 @@ impl Handler for Namespace {
     }
 
     fn event(&self, socket: &Socket, event: Event) -> Flow {
-        let handler = event.name().ok().and_then(|name| self.events.get(name.as_ref()));
+        let handler = event.known().and_then(|place| self.events.get(place as usize));
         match handler {
-            Some(handler) => Flow::Later(handler(socket.clone(), event)),
+            Some((_, handler)) => Flow::Later(handler(socket.clone(), event)),
             None => {
                 socket.refuse(event.ack(), Code::UnknownEvent, "this namespace does not know the event");
                 Flow::Done
@@ -130,7 +137,7 @@ impl fmt::Debug for Namespace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Namespace")
             .field("path", &self.path)
-            .field("events", &self.events.keys())
+            .field("events", &self.events())
             .finish_non_exhaustive()
     }
 }

@@ -221,7 +221,10 @@ impl Socket {
 
     /// The same; the answer has more than code and message.
     pub(crate) fn refuse_with(&self, ack: &Ack, code: Code, message: &str, details: Map<String, Value>) {
-        self.core.entry.metrics.refused(code);
+        let entry = &self.core.entry;
+        entry.metrics.refused(code);
+        entry.events.refused(ack.known, code);
+        ack.trace.refused(code);
         if ack.is_wanted() {
             let mut answer = json!({"ok": false, "code": code.as_str(), "message": message});
             if let Some(answer) = answer.as_object_mut() {

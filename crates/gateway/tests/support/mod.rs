@@ -126,7 +126,12 @@ impl Client {
 
     /// Connects with an `auth` object as JSON text; the error is that of `connect_error`.
     pub async fn try_connect(node: &Node, namespace: &str, auth: &str) -> Result<Self, String> {
-        let url = format!("ws://{}/socket.io/?EIO=4&transport=websocket", node.address);
+        Self::try_connect_to(node.address, namespace, auth).await
+    }
+
+    /// The same, with a node that is not of this process.
+    pub async fn try_connect_to(address: SocketAddr, namespace: &str, auth: &str) -> Result<Self, String> {
+        let url = format!("ws://{address}/socket.io/?EIO=4&transport=websocket");
         let (socket, _) = tokio_tungstenite::connect_async(url).await.unwrap();
         let prefix = if namespace == "/" { String::new() } else { format!("{namespace},") };
         let mut client = Self { socket, prefix, id: String::new(), next_ack: 0, inbox: Vec::new() };
