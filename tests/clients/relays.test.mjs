@@ -47,8 +47,8 @@ inEveryMode("relays", (transport) => {
     const [ann, bob] = [await on("node-1", "/chat"), await on("node-2", "/chat")];
     const room = freshRoom();
     for (const member of [ann, bob]) await member.join(room);
-    const { at } = await ann.ok("message", room, ...Array.from({ length: 50 }, (_, i) => i));
-    assert.deepEqual(await bob.expect("message"), [...Array(50).keys(), { room, from: ann.id, at }]);
+    const { at } = await ann.ok("message", room, ...Array.from({ length: 16 }, (_, i) => i));
+    assert.deepEqual(await bob.expect("message"), [...Array(16).keys(), { room, from: ann.id, at }]);
     await ann.ok("message", room);
     const args = await bob.expect("message");
     assert.deepEqual(Object.keys(args[0]).sort(), ["at", "from", "room"]);

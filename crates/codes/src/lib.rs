@@ -99,8 +99,12 @@ codes! {
     TooManyRooms = "too_many_rooms", Where::Ack;
     /// Only members may send to a room; join it first.
     NotInRoom = "not_in_room", Where::Ack;
-    /// The arguments are malformed, nest too deep, or are binary where the rule does not allow it.
+    /// The arguments are malformed, nest too deep (`max_depth`), are too many (`max_arguments`), or are binary where the
+    /// rule does not allow it.
     InvalidArguments = "invalid_arguments", Where::Ack;
+    /// An argument does not have the shape that its rule asks for (`schema`, `text`). The acknowledgement also has `path`,
+    /// a JSON Pointer into the arguments behind the room; `message` says what is wrong there.
+    InvalidShape = "invalid_shape", Where::Ack;
     /// The event is larger than its rule allows (`max_payload_bytes`).
     PayloadTooLarge = "payload_too_large", Where::Ack;
     /// Too many events of this socket wait for a slow handler (`event_queue`); send slower.

@@ -23,7 +23,7 @@ use crate::identity::{self, Expiries, LiveIdentity};
 use crate::library;
 use crate::metrics::{BusMetrics, Metrics};
 use crate::reload::{Live, Reload};
-use crate::rules::{LiveRules, PatternError};
+use crate::rules::{LiveRules, RulesError};
 use crate::sockets::{Connect, Emitter, Entry, Handler, LiveEvents, Namespace};
 use crate::telemetry::Sampling;
 
@@ -37,9 +37,9 @@ pub enum GatewayError {
     /// A path that is no namespace.
     #[error("`{0}` is no namespace: it begins with `/`, does not end with it, and has no `,` or `?`")]
     NamespacePath(String),
-    /// A room pattern that is none; [`config::load`](crate::config::load) finds it earlier, and tells where.
+    /// Rules that cannot be compiled; [`config::load`](crate::config::load) finds it earlier, and tells where.
     #[error(transparent)]
-    Pattern(#[from] PatternError),
+    Rules(#[from] RulesError),
     /// The address to listen on is none.
     #[error("`{0}` is no address to listen on")]
     Address(String),

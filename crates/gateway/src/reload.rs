@@ -152,10 +152,9 @@ impl Live {
             self.identity.replace(&new)?;
         }
         self.identity.set_max_per_user(&new);
-        if new != *former {
-            self.rules.replace(&new)?;
-            self.events.learn(self.rules.events());
-        }
+        // As do schemas in files.
+        self.rules.replace(&new)?;
+        self.events.learn(self.rules.events());
         *former = new;
         Ok(())
     }

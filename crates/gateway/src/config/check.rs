@@ -209,7 +209,7 @@ fn stand_in(schema: &Json, path: &str) -> Json {
             let required = schema["required"].as_array().into_iter().flatten().filter_map(Json::as_str);
             required.map(|name| (name.to_owned(), stand_in(&schema["properties"][name], path))).collect()
         }
-        _ => Json::String(format!("/{path}")),
+        _ => schema["examples"].get(0).cloned().unwrap_or_else(|| Json::String(format!("/{path}"))),
     }
 }
 

@@ -22,10 +22,10 @@ pub use problem::{Problem, Problems};
 pub use reference::reference;
 pub use sample::sample;
 pub use settings::{
-    EventSettings, Expire, IdentityKind, IdentitySettings, InternalSettings, JwtSettings, LimitAction,
-    LimitSettings, LogFormat, LogSettings, NamespaceSettings, NodeSettings, Per, Publish, RedisMode,
-    RedisSettings, Scope, ServerSettings, Settings, SocketIoSettings, Subscriptions, TelemetrySettings, To,
-    TokenFrom, TransportName, WebhookSettings,
+    ControlCharacters, EventSettings, Expire, Html, IdentityKind, IdentitySettings, InternalSettings,
+    JwtSettings, LimitAction, LimitSettings, LogFormat, LogSettings, NamespaceSettings, NodeSettings, Per,
+    Publish, RedisMode, RedisSettings, Scope, ServerSettings, Settings, SocketIoSettings, Subscriptions,
+    TelemetrySettings, TextSettings, To, TokenFrom, TransportName, WebhookSettings,
 };
 
 #[cfg(test)]

@@ -20,6 +20,11 @@ impl Field<'_> {
     pub(super) fn is_table(&self, root: &Json) -> bool {
         resolve(root, self.schema)["type"] == "object"
     }
+
+    /// Whether it is a list of tables in a file, `[[name]]`.
+    pub(super) fn is_list(&self, root: &Json) -> bool {
+        resolve(root, &self.schema["items"])["type"] == "object"
+    }
 }
 
 /// The fields of an object schema, in the order of the struct.
@@ -71,21 +76,16 @@ pub fn reference() -> String {
         let item = &namespaces.schema["items"];
         let _ = write!(out, "\n## `[[namespaces]]`\n\n{}\n\n", namespaces.doc);
         table(&mut out, &root, "namespaces", item);
-        let events = fields(&root, item).into_iter().find(|field| field.name == "events");
-        if let Some(events) = events {
-            let _ = write!(out, "\n## `[[namespaces.events]]`\n\n{}\n\n", events.doc);
-            table(&mut out, &root, "namespaces.events", &events.schema["items"]);
-        }
     }
     out
 }
 
-/// The keys of a table, and the tables in it.
+/// The keys of a table, and the tables and lists of tables in it.
 fn table(out: &mut String, root: &Json, path: &str, item: &Json) {
     out.push_str("| key | default | meaning |\n|---|---|---|\n");
     let required = &resolve(root, item)["required"];
     let (tables, keys): (Vec<_>, Vec<_>) =
-        fields(root, item).into_iter().partition(|field| field.is_table(root));
+        fields(root, item).into_iter().partition(|field| field.is_table(root) || field.is_list(root));
     for field in keys {
         let must = required.as_array().is_some_and(|names| names.iter().any(|name| name == field.name));
         let default = if must { "required".to_owned() } else { format!("`{}`", field.schema["default"]) };
@@ -93,8 +93,13 @@ fn table(out: &mut String, root: &Json, path: &str, item: &Json) {
     }
     for field in tables {
         let path = format!("{path}.{}", field.name);
-        let _ = write!(out, "\n## `[{path}]`\n\n{}\n\n", field.doc);
-        table(out, root, &path, field.schema);
+        let (head, item) = if field.is_list(root) {
+            (format!("[[{path}]]"), &field.schema["items"])
+        } else {
+            (format!("[{path}]"), field.schema)
+        };
+        let _ = write!(out, "\n## `{head}`\n\n{}\n\n", field.doc);
+        table(out, root, &path, item);
     }
 }
 

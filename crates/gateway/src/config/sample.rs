@@ -45,6 +45,9 @@ fn namespace_block(out: &mut String, root: &Json, item: &Json, namespace: &Json,
     out.push_str("[[namespaces]]\n");
     let own = fields(root, item);
     table(out, root, "namespaces", &own, namespace, first);
+    for list in own.iter().filter(|field| first && field.is_list(root) && field.name != "events") {
+        example(out, root, "namespaces", list);
+    }
     for field in own.iter().filter(|field| field.name == "events") {
         for (at, event) in namespace["events"].as_array().into_iter().flatten().enumerate() {
             out.push('\n');
@@ -53,8 +56,30 @@ fn namespace_block(out: &mut String, root: &Json, item: &Json, namespace: &Json,
                 comment(out, &field.doc);
             }
             out.push_str("[[namespaces.events]]\n");
-            keys(out, root, &fields(root, &field.schema["items"]), event, explain);
+            let own = fields(root, &field.schema["items"]);
+            keys(out, root, &own, event, explain);
+            for list in own.iter().filter(|field| explain && field.is_list(root)) {
+                example(out, root, "namespaces.events", list);
+            }
         }
+    }
+}
+
+/// One entry of a list that has none by default, as a comment.
+fn example(out: &mut String, root: &Json, path: &str, list: &Field<'_>) {
+    out.push('\n');
+    comment(out, &list.doc);
+    let own = fields(root, &list.schema["items"]);
+    // What must be given has no default, but an example.
+    let value = |field: &Field<'_>| match field.schema.get("default") {
+        Some(default) => default.clone(),
+        None => field.schema["examples"][0].clone(),
+    };
+    let values = own.iter().map(|field| (field.name.to_owned(), value(field))).collect();
+    let mut text = format!("[[{path}.{}]]\n", list.name);
+    keys(&mut text, root, &own, &Json::Object(values), true);
+    for line in text.lines() {
+        let _ = writeln!(out, "# {line}");
     }
 }
 
@@ -77,7 +102,7 @@ fn table(out: &mut String, root: &Json, path: &str, own: &[Field<'_>], values: &
 }
 
 fn keys(out: &mut String, root: &Json, fields: &[Field<'_>], values: &Json, explain: bool) {
-    for field in fields.iter().filter(|field| !field.is_table(root) && field.name != "events") {
+    for field in fields.iter().filter(|field| !field.is_table(root) && !field.is_list(root)) {
         let value = &values[field.name];
         // Later blocks show only what they change, so that they stay readable.
         if !explain && Some(value) == field.schema.get("default") {

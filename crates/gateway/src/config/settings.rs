@@ -8,6 +8,7 @@ mod redis;
 mod server;
 mod socketio;
 mod telemetry;
+mod text;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,7 @@ pub use redis::{RedisMode, RedisSettings, Subscriptions};
 pub use server::{InternalSettings, ServerSettings};
 pub use socketio::{SocketIoSettings, TransportName};
 pub use telemetry::TelemetrySettings;
+pub use text::{ControlCharacters, Html, TextSettings};
 
 /// All settings of a node.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -347,3 +347,83 @@ fn what_concerns_identity_is_checked() {
     );
     assert!(!problems.to_string().contains("hush"), "{problems}");
 }
+
+#[test]
+fn what_concerns_the_shape_of_events_is_checked() {
+    let file = Toml::new("shape", include_str!("tests/shape.toml"));
+    let problems = load(&file.origin(&[])).unwrap_err();
+    assert_eq!(
+        keys(&problems),
+        [
+            "namespaces[0].events[0].max_depth",
+            "namespaces[0].events[0].schema",
+            "namespaces[0].events[0].text[0].links",
+            "namespaces[0].events[0].text[0].path",
+            "namespaces[0].events[0].text[0].tags",
+            "namespaces[0].events[0].text[1].path",
+            "namespaces[0].events[0].text[2].tags",
+            "namespaces[0].events[0].text[2].tags",
+            "namespaces[0].events[0].text[3].path",
+            "namespaces[0].events[1].max_depth",
+            "namespaces[0].events[1].schema_file",
+            "namespaces[0].events[2].schema_file",
+            "namespaces[0].events[3].schema",
+            "namespaces[0].events[3].text",
+            "namespaces[0].events[4].text[0].control",
+            "namespaces[0].events[4].text[0].lenght",
+            "namespaces[0].events[4].text[0].path",
+        ],
+        "{problems}"
+    );
+    let text = problems.to_string();
+    for part in
+        ["out of the schema", "`script` is no tag", "cannot be set together", "this rule has no effect"]
+    {
+        assert!(text.contains(part), "no «{part}» in\n{text}");
+    }
+}
+
+#[test]
+fn shapes_that_can_work_are_taken() {
+    let schema = Toml::new("schema", r#"{"items": {"type": "string"}}"#);
+    let file = Toml::new(
+        "good-shape",
+        &format!(
+            r##"
+            [[namespaces]]
+            path = "/"
+            [[namespaces.events]]
+            name = "a"
+            schema_file = "{}"
+            max_arguments = 0
+            [[namespaces.events.text]]
+            path = "/0/a~1b/*"
+            html = "clean"
+            tags = ["b", "a"]
+            links = true
+            [[namespaces.events]]
+            name = "b"
+            max_depth = 127
+            schema = '{{"$schema": "http://json-schema.org/draft-07/schema#", "items": {{"$ref": "#/definitions/x"}}, "definitions": {{"x": true}}}}'
+            "##,
+            schema.0.display()
+        ),
+    );
+    let settings = load(&file.origin(&[])).unwrap();
+    assert_eq!(settings.namespaces[0].events[0].text[0].tags, ["b", "a"]);
+    let printed = Toml::new("printed-shape", &masked_toml(&settings));
+    assert_eq!(load(&printed.origin(&[])).unwrap(), settings);
+}
+
+#[test]
+fn the_example_of_the_sample_file_is_one() {
+    let sample = sample();
+    let (_, example) = sample.split_once("# [[namespaces.events.text]]\n").unwrap();
+    let lines = example.lines().map_while(|line| line.strip_prefix("# "));
+    let example = lines.collect::<Vec<_>>().join("\n").replace("trim = false", "trim = true");
+    let event =
+        "[[namespaces]]\npath = \"/\"\n[[namespaces.events]]\nname = \"a\"\n[[namespaces.events.text]]\n";
+    let file = Toml::new("example", &format!("{event}{example}"));
+    let text = &load(&file.origin(&[])).unwrap().namespaces[0].events[0].text;
+    assert_eq!(text[0], super::TextSettings { trim: true, ..super::TextSettings::new("/0") });
+}

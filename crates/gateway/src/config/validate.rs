@@ -3,6 +3,7 @@
 mod edge;
 mod identity;
 mod limits;
+mod shape;
 mod telemetry;
 
 use std::collections::{BTreeMap, HashMap};
@@ -284,6 +285,7 @@ fn events(events: &[EventSettings], largest: usize, list: &str, report: &mut Rep
             );
         }
         report.at_least_one(&key("max_payload_bytes"), event.max_payload_bytes as u64);
+        shape::validate(event, &key, report);
         if largest > 0 && event.max_payload_bytes > largest {
             report.add(
                 &key("max_payload_bytes"),

@@ -3,7 +3,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use roomcast_adapter::wire::{MAX_DEPTH, text};
+use roomcast_adapter::wire::text;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -63,9 +63,7 @@ impl Rules {
         self.may_send(rule, claims)?;
         self.may_have(rule, event.size(), event.is_binary())?;
         let parts = event.parts().map_err(|error| Refusal::new(Code::InvalidArguments, error.to_string()))?;
-        if text::is_deeper(event.json(), MAX_DEPTH) {
-            return Err(Refusal::new(Code::InvalidArguments, "the arguments nest too deep"));
-        }
+        rule.may_nest(event.json())?;
         let (room, passed_on) = match settings.to {
             To::Namespace => (None, 1),
             To::Room => (Some(room::read(parts.get(1).copied())?), 2),
@@ -74,6 +72,8 @@ impl Rules {
             let asker = Asker { claims, is_in: &|room| socket.is_in(room) };
             self.may_send_to(rule, room, &asker)?;
         }
+        let arguments = &parts[passed_on..];
+        let shaped = rule.shape.apply(arguments)?;
 
         let at = now_ms();
         let user = identity.as_ref().map(|identity| identity.user.as_str());
@@ -81,11 +81,15 @@ impl Rules {
         let mut json = String::with_capacity(event.json().len() + 128);
         json.push('[');
         push_items(&mut json, &parts[..1]);
-        for argument in &parts[passed_on..] {
-            json.push(',');
-            json.push_str(argument.get());
-        }
         json.push(',');
+        if let Some(shaped) = shaped {
+            json.push_str(&shaped);
+        } else {
+            push_items(&mut json, arguments);
+        }
+        if !arguments.is_empty() {
+            json.push(',');
+        }
         json.push_str(&serde_json::to_string(&meta).expect("strings and numbers always have a JSON form"));
         json.push(']');
         // Half a surrogate pair cannot go over the bus; here it becomes what it becomes there.

@@ -5,7 +5,7 @@ use std::fmt;
 use serde_json::value::RawValue;
 
 use super::permit::Asker;
-use super::{BUILT_IN, Claims, PatternError, Refusal, Rule, Rules, room};
+use super::{BUILT_IN, Claims, Refusal, Rule, Rules, RulesError, room};
 use crate::codes::Code;
 use crate::config::{IdentityKind, LimitAction, LimitSettings, NamespaceSettings, Per, Publish, Scope, To};
 use crate::metrics::NamespaceMetrics;
@@ -59,8 +59,8 @@ pub enum Answer {
 /// What a namespace of these settings would say to an event, as a node does: by the same code.
 ///
 /// # Errors
-/// [`PatternError`] for a room pattern that is none.
-pub fn explain(namespace: &NamespaceSettings, question: Question<'_>) -> Result<Explanation, PatternError> {
+/// [`RulesError`] for rules that make no sense.
+pub fn explain(namespace: &NamespaceSettings, question: Question<'_>) -> Result<Explanation, RulesError> {
     let rules = Rules::new("", namespace, None, &NamespaceMetrics::unregistered(&namespace.path), None)?;
     let asks_for_identity = namespace.identity.kind != IdentityKind::None;
     let claims = question.claims.filter(|_| asks_for_identity);
@@ -177,6 +177,11 @@ impl Teller<'_> {
         size += parts.iter().map(|part| 1 + part.get().len()).sum::<usize>();
         self.rules.may_have(rule, size, false)?;
         self.add(Answer::Yes, format!("its {size} bytes are within max_payload_bytes"));
+        rule.may_nest(arguments)?;
+        match rule.shape.apply(&parts)? {
+            Some(changed) => self.add(Answer::Note, format!("receivers get other arguments: [{changed}]")),
+            None => self.add(Answer::Yes, "its arguments have the shape that the rule asks for".into()),
+        }
         Ok(())
     }
 }

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use super::crowds::Crowds;
 use super::event::Answer;
-use super::{BUILT_IN, PatternError, Refusal, Rules, requests};
+use super::{BUILT_IN, Refusal, Rules, RulesError, requests};
 use crate::codes::Code;
 use crate::config::{LimitAction, NamespaceSettings, To};
 use crate::limits::{Limit, Verdict};
@@ -33,14 +33,14 @@ pub(crate) struct LiveRules {
 
 impl LiveRules {
     /// # Errors
-    /// [`PatternError`] for a room pattern that is none.
+    /// [`RulesError`] for rules that make no sense.
     pub(crate) fn new(
         node: &str,
         settings: &NamespaceSettings,
         bus: &Bus,
         has_peers: bool,
         metrics: NamespaceMetrics,
-    ) -> Result<Arc<Self>, PatternError> {
+    ) -> Result<Arc<Self>, RulesError> {
         let shared = has_peers.then(|| bus.clone());
         let rules = Rules::new(node, settings, shared.as_ref(), &metrics, None)?;
         Ok(Arc::new(Self {
@@ -56,8 +56,8 @@ impl LiveRules {
     /// From now on these hold. What clients have already, such as the rooms that they are in, they keep.
     ///
     /// # Errors
-    /// [`PatternError`] for a room pattern that is none; nothing has changed then.
-    pub(crate) fn replace(&self, settings: &NamespaceSettings) -> Result<(), PatternError> {
+    /// [`RulesError`] for rules that make no sense; nothing has changed then.
+    pub(crate) fn replace(&self, settings: &NamespaceSettings) -> Result<(), RulesError> {
         let former = self.current();
         let rules = Rules::new(&self.node, settings, self.bus.as_ref(), &self.metrics, Some(&former))?;
         self.current.store(Arc::new(rules));

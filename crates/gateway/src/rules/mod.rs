@@ -12,6 +12,7 @@ mod pattern;
 mod permit;
 mod requests;
 mod room;
+mod shape;
 
 use std::collections::HashMap;
 
@@ -22,11 +23,15 @@ use serde_json::{Map, Value};
 pub use explain::{Explanation, Question, explain};
 pub(crate) use live::LiveRules;
 pub use pattern::{Claims, Pattern, PatternError};
+pub use shape::ShapeError;
+
+pub(crate) use shape::problems as shape_problems;
 
 use crate::codes::Code;
 use crate::config::{EventSettings, NamespaceSettings};
 use crate::limits::Limits;
 use crate::metrics::NamespaceMetrics;
+use shape::Shape;
 
 /// The events that every namespace of the configuration has.
 pub(crate) const BUILT_IN: [&str; 4] = ["join", "leave", "whoami", "refresh"];
@@ -45,7 +50,20 @@ pub(crate) struct Rules {
 #[derive(Debug)]
 struct Rule {
     settings: EventSettings,
+    shape: Shape,
     accepted: Counter,
+}
+
+/// Rules that cannot be compiled.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RulesError {
+    /// A room pattern that is none.
+    #[error(transparent)]
+    Pattern(#[from] PatternError),
+    /// An event whose shape cannot be checked.
+    #[error(transparent)]
+    Shape(#[from] ShapeError),
 }
 
 /// Why an event was refused.
@@ -61,6 +79,11 @@ impl Refusal {
     fn new(code: Code, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), details: Map::new() }
     }
+
+    fn with(mut self, detail: &str, value: impl Into<Value>) -> Self {
+        self.details.insert(detail.to_owned(), value.into());
+        self
+    }
 }
 
 type Reply = Result<Value, Refusal>;
@@ -69,24 +92,24 @@ impl Rules {
     /// Compiles the rules of a namespace; limits that `former` had, too, keep what they have counted.
     ///
     /// # Errors
-    /// [`PatternError`] for a room pattern that is none.
+    /// [`RulesError`]: the first mistake; the configuration was checked before.
     fn new(
         node: &str,
         settings: &NamespaceSettings,
         bus: Option<&Bus>,
         metrics: &NamespaceMetrics,
         former: Option<&Self>,
-    ) -> Result<Self, PatternError> {
+    ) -> Result<Self, RulesError> {
         let rule = |event: &EventSettings| {
-            let accepted = metrics.event(&event.name);
-            (event.name.clone(), Rule { settings: event.clone(), accepted })
+            let (shape, accepted) = (Shape::new(event)?, metrics.event(&event.name));
+            Ok((event.name.clone(), Rule { settings: event.clone(), shape, accepted }))
         };
         let former = former.map(|former| &former.limits);
         Ok(Self {
             node: node.to_owned(),
             rooms: patterns(&settings.rooms)?,
             auto_join: patterns(&settings.auto_join)?,
-            events: settings.events.iter().map(rule).collect(),
+            events: settings.events.iter().map(rule).collect::<Result<_, ShapeError>>()?,
             limits: Limits::new(&settings.path, &settings.limits, bus, metrics, former),
             settings: settings.clone(),
         })

@@ -1,5 +1,6 @@
 //! Who may do what. Nothing here knows of sockets, so that the same decisions can be explained and tested.
 
+use roomcast_adapter::wire::{MAX_DEPTH, text};
 use serde_json::Value;
 
 use super::pattern::{Claims, claim};
@@ -11,6 +12,16 @@ use crate::config::Publish;
 pub(super) struct Asker<'a> {
     pub(super) claims: Option<&'a Claims>,
     pub(super) is_in: &'a dyn Fn(&str) -> bool,
+}
+
+impl Rule {
+    /// Whether a list of arguments, as JSON text, is not too deep.
+    pub(super) fn may_nest(&self, list: &str) -> Result<(), Refusal> {
+        if text::is_deeper(list, self.settings.max_depth.min(MAX_DEPTH)) {
+            return Err(Refusal::new(Code::InvalidArguments, "the arguments nest too deep"));
+        }
+        Ok(())
+    }
 }
 
 impl Rules {

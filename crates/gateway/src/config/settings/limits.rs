@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields)]
 pub struct LimitSettings {
     /// Name of the limit, for metrics and messages: 1 to 32 of `a-z`, `0-9`, `-`.
+    #[schemars(example = &"talk")]
     pub name: String,
     /// The events that it counts, all together; `join`, `leave`, `whoami` and `refresh` may be among them. Empty: every event
     /// that a client sends, also those that are refused.
@@ -18,6 +19,7 @@ pub struct LimitSettings {
     #[serde(default = "default_per")]
     pub per: Per,
     /// So many events may come in `interval_ms`.
+    #[schemars(example = 10)]
     pub count: u32,
     /// In this time, in milliseconds.
     #[serde(default = "default_interval")]

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::identity::IdentitySettings;
 use super::limits::LimitSettings;
+use super::text::TextSettings;
 
 /// `[[namespaces]]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -63,6 +64,22 @@ pub struct EventSettings {
     /// Largest size of the event, in bytes: its JSON text and its binary values.
     #[serde(default = "default_event_bytes")]
     pub max_payload_bytes: usize,
+    /// How deep its arguments may nest, at most 127. Their list counts: 2 allows lists and objects of plain values.
+    #[serde(default = "default_depth")]
+    pub max_depth: usize,
+    /// Most arguments, the room not counted; 0: none.
+    #[serde(default = "default_arguments")]
+    pub max_arguments: usize,
+    /// JSON Schema of the list of its arguments, the room not counted, as JSON text. `$schema` chooses the draft, without
+    /// it that is 2020-12. What does not fit is refused (`invalid_shape`). Empty: no schema.
+    #[serde(default)]
+    pub schema: String,
+    /// File with that schema, instead of `schema`.
+    #[serde(default)]
+    pub schema_file: String,
+    /// What is done with texts among its arguments, one rule after the other, before the schema is asked.
+    #[serde(default)]
+    pub text: Vec<TextSettings>,
 }
 
 /// Who gets an event.
@@ -86,6 +103,12 @@ pub enum Publish {
     Server,
 }
 
+fn default_depth() -> usize {
+    32
+}
+fn default_arguments() -> usize {
+    16
+}
 fn default_max_rooms() -> usize {
     100
 }
@@ -128,6 +151,11 @@ impl EventSettings {
             volatile: false,
             binary: false,
             max_payload_bytes: default_event_bytes(),
+            max_depth: default_depth(),
+            max_arguments: default_arguments(),
+            schema: String::new(),
+            schema_file: String::new(),
+            text: vec![],
         }
     }
 }

@@ -66,6 +66,17 @@ fn arguments_count_if_they_are_told() {
     assert_eq!(refused(r#"["12345678"]"#), None);
     assert_eq!(refused(r#"["1234567890"]"#), Some(Code::PayloadTooLarge));
     assert_eq!(refused("[1"), Some(Code::InvalidArguments));
+    namespace.events[0].max_payload_bytes = 1000;
+    namespace.events[0].schema = r#"{"items": {"type": "string"}}"#.into();
+    let explained =
+        |arguments| asked(&namespace, &json!({}), Question { arguments: Some(arguments), ..message });
+    assert_eq!(explained(r#"["hello"]"#).refused, None);
+    let misshapen = explained(r#"["hello", 7]"#);
+    assert_eq!(misshapen.refused, Some(Code::InvalidShape));
+    assert_eq!(
+        explained(&format!("{}{}", "[".repeat(40), "]".repeat(40))).refused,
+        Some(Code::InvalidArguments)
+    );
 }
 
 #[test]
