@@ -167,22 +167,26 @@ impl Adapter {
 
     /// Makes the chosen sockets of this node join rooms.
     pub(crate) fn join_here(&self, opts: BroadcastOptions, rooms: Vec<String>) {
-        if !self.has_any(&opts) {
+        let chosen = self.chosen(&opts);
+        if chosen.is_empty() {
             return;
         }
         self.local.add_sockets(opts, rooms.clone());
         self.room_changes.fetch_add(1, Ordering::Release);
         self.rooms_changed(rooms);
+        self.bus.rooms_were_changed(self, &chosen);
     }
 
     /// Makes the chosen sockets of this node leave rooms.
     pub(crate) fn leave_here(&self, opts: BroadcastOptions, rooms: Vec<String>) {
-        if !self.has_any(&opts) {
+        let chosen = self.chosen(&opts);
+        if chosen.is_empty() {
             return;
         }
         self.local.del_sockets(opts, rooms.clone());
         self.room_changes.fetch_add(1, Ordering::Release);
         self.rooms_changed(rooms);
+        self.bus.rooms_were_changed(self, &chosen);
     }
 
     /// Whether a socket of this node is in `room`.
@@ -260,10 +264,10 @@ impl Adapter {
         }
     }
 
-    /// Whether anybody of this node is chosen. To be asked before rooms change: socketioxide makes a room even if nobody
-    /// is to join it, and never removes it, and it takes the id of a socket that is gone.
-    fn has_any(&self, opts: &BroadcastOptions) -> bool {
-        !self.local.fetch_sockets(opts.clone()).is_empty()
+    /// Who of this node is chosen. To be asked before rooms change: socketioxide makes a room even if nobody is to join it,
+    /// and never removes it, and it takes the id of a socket that is gone.
+    fn chosen(&self, opts: &BroadcastOptions) -> Vec<Sid> {
+        self.local.fetch_sockets(opts.clone()).into_iter().map(|socket| socket.id).collect()
     }
 }
 

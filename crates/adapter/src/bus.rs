@@ -78,9 +78,12 @@ struct Inner {
     io: OnceLock<Weak<SocketIo<Adapter>>>,
     on_overflow: OnceLock<OnOverflow>,
     on_close: OnceLock<OnClose>,
+    on_rooms_changed: OnceLock<OnRoomsChanged>,
 }
 
 type OnClose = Box<dyn Fn(&str, &[Sid]) -> Box<dyn FnOnce()> + Send + Sync>;
+
+type OnRoomsChanged = Box<dyn Fn(&Adapter, &[Sid]) + Send + Sync>;
 
 type OnOverflow = Box<dyn Fn(&Overflow<'_>) + Send + Sync>;
 
@@ -195,6 +198,7 @@ impl Bus {
             io: OnceLock::new(),
             on_overflow: OnceLock::new(),
             on_close: OnceLock::new(),
+            on_rooms_changed: OnceLock::new(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -223,6 +227,19 @@ impl Bus {
     /// were told, and cannot be found any more. Only the first one that is given counts.
     pub fn on_close(&self, find: impl Fn(&str, &[Sid]) -> Box<dyn FnOnce()> + Send + Sync + 'static) {
         let _ = self.inner.on_close.set(Box::new(find));
+    }
+
+    /// Tells the program when sockets of this node were made to join or leave rooms by others than themselves: by another
+    /// server, or by an operation on many sockets. It is called after that, on the task that reads the bus or that operates,
+    /// so it must be quick. Only the first one that is given counts.
+    pub fn on_rooms_changed(&self, tell: impl Fn(&Adapter, &[Sid]) + Send + Sync + 'static) {
+        let _ = self.inner.on_rooms_changed.set(Box::new(tell));
+    }
+
+    pub(crate) fn rooms_were_changed(&self, adapter: &Adapter, sids: &[Sid]) {
+        if let Some(tell) = self.inner.on_rooms_changed.get() {
+            tell(adapter, sids);
+        }
     }
 
     pub(crate) fn connections(&self, namespace: &str, sids: &[Sid]) -> Option<Box<dyn FnOnce()>> {
@@ -261,6 +278,11 @@ impl Bus {
             Link::Redis(_) => {}
         }
         self.inner.registry.nodes()
+    }
+
+    /// Looks at the registry at once, and for a few seconds more often than usual: a node may be gone.
+    pub fn look_at_nodes(&self) {
+        self.inner.registry.touch();
     }
 
     /// A value that all nodes of the cluster share, such as a secret: what the first one proposes under a name counts, until

@@ -97,8 +97,10 @@ codes! {
     InvalidRoom = "invalid_room", Where::Ack;
     /// The socket is in as many rooms as the namespace allows (`max_rooms_per_socket`); leave one first.
     TooManyRooms = "too_many_rooms", Where::Ack;
-    /// Only members may send to a room; join it first.
+    /// Only members may send to a room, or ask who is in it; join it first.
     NotInRoom = "not_in_room", Where::Ack;
+    /// Nobody is shown to be in this room (`namespaces.presence`).
+    NoPresence = "no_presence", Where::Ack;
     /// The arguments are malformed, nest too deep (`max_depth`), are too many (`max_arguments`), or are binary where the
     /// rule does not allow it.
     InvalidArguments = "invalid_arguments", Where::Ack;

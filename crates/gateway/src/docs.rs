@@ -75,6 +75,7 @@ pub fn metrics() -> String {
     namespace.event("message").inc();
     metrics.event_refusals("/chat", &["message".to_owned()]).count(Some(0), Code::NotInRoom);
     namespace.acks.observe(0.001);
+    metrics.presence("/chat");
     metrics.handshake(Transport::Websocket, Duration::from_millis(1));
     let text = metrics.text();
 

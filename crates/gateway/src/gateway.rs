@@ -13,7 +13,7 @@ use roomcast_edge::{
 };
 use socketioxide::SocketIo;
 use tokio::sync::{oneshot, watch};
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, JoinSet};
 use tracing::{info, warn};
 
 use crate::config::{Origin, Settings, is_namespace};
@@ -22,6 +22,7 @@ use crate::http::{self, GIT_SHA, Shared, VERSION};
 use crate::identity::{self, Expiries, LiveIdentity};
 use crate::library;
 use crate::metrics::{BusMetrics, Metrics};
+use crate::presence::{self, Presence, Work};
 use crate::reload::{Live, Reload};
 use crate::rules::{LiveRules, RulesError};
 use crate::sockets::{Connect, Emitter, Entry, Handler, LiveEvents, Namespace};
@@ -239,6 +240,13 @@ impl Listening {
     }
 }
 
+/// What a namespace has besides its handler.
+struct Parts {
+    identity: Arc<LiveIdentity>,
+    events: Arc<LiveEvents>,
+    presence: Option<Presence>,
+}
+
 impl GatewayBuilder {
     /// Where the settings were loaded from, so that they can be read anew while the node runs ([`Listening::reload`], and
     /// `POST /reload` on the internal listener).
@@ -276,6 +284,8 @@ impl GatewayBuilder {
         let stats = Stats::default();
         let metrics = Metrics::new(&bus, &traffic, &stats);
         let expiries = Expiries::default();
+        let (mut presences, presence_work) =
+            presence::of_namespaces(&settings, &bus, &metrics).map_err(RulesError::from)?;
         let (service, io) = library::socketio(&settings, &bus).build_with_inner_svc(Router::new());
         let io = Arc::new(io);
         bus.attach(&io);
@@ -283,42 +293,46 @@ impl GatewayBuilder {
 
         let has_peers = !settings.redis.url.is_empty();
         let mut live = HashMap::new();
-        let add =
-            |path: &str, handler: Box<dyn Handler>, identity: Arc<LiveIdentity>, events: Arc<LiveEvents>| {
-                if !is_namespace(path) {
-                    return Err(GatewayError::NamespacePath(path.to_owned()));
-                }
-                if bus.adapter(path).is_some() {
-                    return Err(GatewayError::DuplicateNamespace(path.to_owned()));
-                }
-                let entry = Entry {
-                    path: path.to_owned(),
-                    handler,
-                    bus: bus.clone(),
-                    metrics: metrics.namespace(path),
-                    events,
-                    sampling: Sampling::new(&settings.telemetry),
-                    event_queue: settings.socketio.event_queue,
-                    handler_timeout: Duration::from_millis(settings.socketio.handler_timeout_ms),
-                    max_namespaces: settings.socketio.max_namespaces,
-                    identity,
-                    expiries: expiries.clone(),
-                };
-                io.ns(path.to_owned(), Connect(Arc::new(entry)));
-                Ok(())
+        let add = |path: &str, handler: Box<dyn Handler>, parts: Parts| {
+            if !is_namespace(path) {
+                return Err(GatewayError::NamespacePath(path.to_owned()));
+            }
+            if bus.adapter(path).is_some() {
+                return Err(GatewayError::DuplicateNamespace(path.to_owned()));
+            }
+            let Parts { identity, events, presence } = parts;
+            let entry = Entry {
+                path: path.to_owned(),
+                handler,
+                bus: bus.clone(),
+                metrics: metrics.namespace(path),
+                events,
+                sampling: Sampling::new(&settings.telemetry),
+                event_queue: settings.socketio.event_queue,
+                handler_timeout: Duration::from_millis(settings.socketio.handler_timeout_ms),
+                max_namespaces: settings.socketio.max_namespaces,
+                identity,
+                expiries: expiries.clone(),
+                presence,
             };
+            io.ns(path.to_owned(), Connect(Arc::new(entry)));
+            Ok(())
+        };
         for namespace in &settings.namespaces {
             let own = metrics.namespace(&namespace.path);
             let rules = LiveRules::new(&settings.node.name, namespace, &bus, has_peers, own)?;
             let identity = Arc::new(LiveIdentity::new(namespace)?);
             let events = Arc::new(LiveEvents::new(&namespace.path, &metrics, rules.events()));
-            add(&namespace.path, Box::new(Arc::clone(&rules)), Arc::clone(&identity), Arc::clone(&events))?;
+            let presence = presences.remove(&namespace.path);
+            let parts = Parts { identity: Arc::clone(&identity), events: Arc::clone(&events), presence };
+            add(&namespace.path, Box::new(Arc::clone(&rules)), parts)?;
             live.insert(namespace.path.clone(), Live { rules, identity, events });
         }
         for namespace in namespaces {
             let path = namespace.path().to_owned();
             let events = Arc::new(LiveEvents::new(&path, &metrics, namespace.events()));
-            add(&path, Box::new(namespace), Arc::default(), events)?;
+            let parts = Parts { identity: Arc::default(), events, presence: None };
+            add(&path, Box::new(namespace), parts)?;
         }
 
         if settings.socketio.allow_eio3 && bus.adapter("/").is_none() {
@@ -348,7 +362,9 @@ impl GatewayBuilder {
                         endpoint::watch_peers(bus.clone(), advert).await;
                     }
                 };
-                tokio::join!(sharing, watching, expiries.run());
+                let mut presence: JoinSet<()> = presence_work.into_iter().map(Work::run).collect();
+                let presence = async { while presence.join_next().await.is_some() {} };
+                tokio::join!(sharing, watching, expiries.run(), presence);
             }
         });
         let sharing = sharing.abort_handle();

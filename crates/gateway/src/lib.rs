@@ -31,6 +31,7 @@ pub mod identity;
 mod library;
 mod limits;
 mod metrics;
+mod presence;
 mod reload;
 pub mod rules;
 pub mod sockets;

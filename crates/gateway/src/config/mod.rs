@@ -24,8 +24,8 @@ pub use sample::sample;
 pub use settings::{
     ControlCharacters, EventSettings, Expire, Html, IdentityKind, IdentitySettings, InternalSettings,
     JwtSettings, LimitAction, LimitSettings, LogFormat, LogSettings, NamespaceSettings, NodeSettings, Per,
-    Publish, RedisMode, RedisSettings, Scope, ServerSettings, Settings, SocketIoSettings, Subscriptions,
-    TelemetrySettings, TextSettings, To, TokenFrom, TransportName, WebhookSettings,
+    PresenceSettings, Publish, RedisMode, RedisSettings, Scope, ServerSettings, Settings, SocketIoSettings,
+    Subscriptions, TelemetrySettings, TextSettings, To, TokenFrom, TransportName, WebhookSettings,
 };
 
 #[cfg(test)]

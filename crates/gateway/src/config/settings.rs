@@ -4,6 +4,7 @@
 mod identity;
 mod limits;
 mod namespaces;
+mod presence;
 mod redis;
 mod server;
 mod socketio;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use identity::{Expire, IdentityKind, IdentitySettings, JwtSettings, TokenFrom, WebhookSettings};
 pub use limits::{LimitAction, LimitSettings, Per, Scope};
 pub use namespaces::{EventSettings, NamespaceSettings, Publish, To};
+pub use presence::PresenceSettings;
 pub use redis::{RedisMode, RedisSettings, Subscriptions};
 pub use server::{InternalSettings, ServerSettings};
 pub use socketio::{SocketIoSettings, TransportName};

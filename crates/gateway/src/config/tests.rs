@@ -427,3 +427,38 @@ fn the_example_of_the_sample_file_is_one() {
     let text = &load(&file.origin(&[])).unwrap().namespaces[0].events[0].text;
     assert_eq!(text[0], super::TextSettings { trim: true, ..super::TextSettings::new("/0") });
 }
+
+#[test]
+fn what_concerns_presence_is_checked() {
+    let wrong = r#"
+        [[namespaces]]
+        path = "/"
+        [namespaces.presence]
+        rooms = ["*", "user:{sub}", "room:*"]
+        linger_ms = 60001
+        max_listed = 10001
+        max_entries = 0
+        info_claims = ["name", "", "name"]
+        [[namespaces.events]]
+        name = "presence"
+        [[namespaces]]
+        path = "/a"
+        presence.linger_ms = 5
+    "#;
+    let file = Toml::new("presence", wrong);
+    let wrong = [
+        "namespaces[0].events[0].name",
+        "namespaces[0].presence.info_claims",
+        "namespaces[0].presence.info_claims[1]",
+        "namespaces[0].presence.info_claims[2]",
+        "namespaces[0].presence.linger_ms",
+        "namespaces[0].presence.max_entries",
+        "namespaces[0].presence.max_listed",
+        "namespaces[0].presence.rooms[0]",
+        "namespaces[0].presence.rooms[1]",
+        "namespaces[1].presence.rooms",
+    ];
+    assert_eq!(keys(&load(&file.origin(&[])).unwrap_err()), wrong);
+    let file = Toml::new("presence-unknown", "[[namespaces]]\npath = \"/\"\npresence.room = [\"paris\"]\n");
+    assert_eq!(keys(&load(&file.origin(&[])).unwrap_err()), ["namespaces[0].presence.room"]);
+}

@@ -3,6 +3,7 @@
 mod edge;
 mod identity;
 mod limits;
+mod presence;
 mod shape;
 mod telemetry;
 
@@ -17,10 +18,11 @@ use super::settings::{EventSettings, IdentityKind, NamespaceSettings, Settings, 
 use crate::rules::Pattern;
 
 /// Events that are not the config's to define: built in, or reserved by Socket.IO.
-const RESERVED: [&str; 12] = [
+const RESERVED: [&str; 13] = [
     "identity_expiring",
     "join",
     "leave",
+    "presence",
     "refresh",
     "whoami",
     "connect",
@@ -222,6 +224,7 @@ fn namespaces(settings: &Settings, report: &mut Report<'_>) {
         }
         rooms(namespace, &key, report);
         identity::validate(&namespace.identity, &key("identity"), report);
+        presence::validate(namespace, &key("presence"), report);
         report.at_least_one(&key("max_rooms_per_socket"), namespace.max_rooms_per_socket as u64);
         limits::validate(namespace, &key, report);
         events(&namespace.events, settings.socketio.max_payload_bytes, &key("events"), report);

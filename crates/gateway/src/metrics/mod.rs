@@ -6,6 +6,7 @@ mod edge;
 mod events;
 mod identity;
 mod limits;
+mod presence;
 mod traces;
 
 use std::collections::HashMap;
@@ -30,6 +31,8 @@ use edge::EdgeCollector;
 pub(crate) use events::EventRefusals;
 use identity::IdentityCollector;
 use limits::LimitCollector;
+use presence::PresenceFamilies;
+pub(crate) use presence::{PresenceDrop, PresenceMetrics};
 use traces::TraceCollector;
 
 type Labels = Vec<(&'static str, String)>;
@@ -45,6 +48,7 @@ pub(crate) struct Metrics {
     event_refusals: Family<Labels, Counter>,
     acks: Family<Labels, Histogram, fn() -> Histogram>,
     handshakes: Family<Labels, Histogram, fn() -> Histogram>,
+    presence: PresenceFamilies,
     watched: Watched,
 }
 
@@ -101,6 +105,8 @@ impl Metrics {
             acks.clone(),
         );
         registry.register_collector(Box::new(TraceCollector));
+        let presence = PresenceFamilies::default();
+        presence.register(&mut registry);
         traffic.register(&mut registry);
         registry.register_collector(Box::new(BusCollector(bus.clone())));
         registry.register_collector(Box::new(EdgeCollector(edge.clone())));
@@ -108,7 +114,18 @@ impl Metrics {
         registry.register_collector(Box::new(IdentityCollector(watched.clone())));
         registry.register_collector(Box::new(LimitCollector(watched.clone())));
         let registry = Arc::new(registry);
-        Self { registry, sockets, events, refusals, limited, event_refusals, acks, handshakes, watched }
+        Self {
+            registry,
+            sockets,
+            events,
+            refusals,
+            limited,
+            event_refusals,
+            acks,
+            handshakes,
+            presence,
+            watched,
+        }
     }
 
     pub(crate) fn namespace(&self, path: &str) -> NamespaceMetrics {

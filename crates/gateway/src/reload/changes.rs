@@ -13,8 +13,10 @@ pub(super) struct Change {
     pub(super) is_live: bool,
 }
 
-/// What of a namespace's identity is looked at when a connection is opened, before its namespace is known.
-const FIXED: [&str; 3] = ["identity.token_from", "identity.token_name", "identity.webhook.headers"];
+/// What of a namespace waits for a restart: what of its identity is looked at when a connection is opened, before its
+/// namespace is known; and what all nodes must agree on.
+const FIXED: [&str; 4] =
+    ["identity.token_from", "identity.token_name", "identity.webhook.headers", "presence."];
 
 pub(super) fn changes(current: &Settings, new: &Settings) -> Vec<Change> {
     let mut changes = Vec::new();
@@ -34,7 +36,7 @@ pub(super) fn changes(current: &Settings, new: &Settings) -> Vec<Change> {
         match current.namespaces.iter().find(|former| former.path == namespace.path) {
             None => changes.push(Change { key: prefix, is_live: false }),
             Some(former) => differences(&tree(former), &tree(namespace), "", &mut |key| {
-                let is_live = !FIXED.contains(&key.as_str());
+                let is_live = !FIXED.iter().any(|fixed| key.starts_with(fixed));
                 changes.push(Change { key: format!("{prefix}.{key}"), is_live });
             }),
         }
@@ -52,6 +54,7 @@ pub(super) fn keep_fixed(former: &NamespaceSettings, new: &mut NamespaceSettings
     new.identity.token_from = former.identity.token_from;
     new.identity.token_name.clone_from(&former.identity.token_name);
     new.identity.webhook.headers.clone_from(&former.identity.webhook.headers);
+    new.presence.clone_from(&former.presence);
 }
 
 fn tree(settings: &impl serde::Serialize) -> Value {
@@ -118,12 +121,15 @@ mod tests {
     fn what_is_looked_at_before_the_namespace_is_known_waits_and_stays_as_it_was() {
         let changes = changed(|settings| settings.namespaces[0].identity.token_from = TokenFrom::Cookie);
         assert_eq!(changes, [("namespaces[/].identity.token_from".to_owned(), false)]);
+        let changes = changed(|settings| settings.namespaces[0].presence.linger_ms = 7);
+        assert_eq!(changes, [("namespaces[/].presence.linger_ms".to_owned(), false)]);
         let former = NamespaceSettings::new("/");
         let mut new = former.clone();
         new.identity.token_from = TokenFrom::Cookie;
+        new.presence.rooms.push("paris".into());
         new.rooms.push("paris".into());
         keep_fixed(&former, &mut new);
-        assert_eq!(new.identity.token_from, TokenFrom::Auth);
+        assert_eq!((new.identity.token_from, new.presence.rooms.len()), (TokenFrom::Auth, 0));
         assert_eq!(new.rooms, ["paris"]);
     }
 

@@ -32,6 +32,8 @@ pub(super) enum Answer {
     Now(Value),
     /// When what other nodes send to the room arrives here.
     Joined(String, Value),
+    /// With who is in the room.
+    Presence(String),
     /// When it is known whose token this is.
     Refreshed(String),
 }
@@ -45,6 +47,7 @@ impl Rules {
                 return Ok(Answer::Joined(room, reply));
             }
             "leave" => self.leave(socket, event)?,
+            "presence" => return Ok(Answer::Presence(self.presence(socket, event)?)),
             "whoami" => self.whoami(socket),
             "refresh" => return Ok(Answer::Refreshed(requests::token(event)?)),
             name => match self.events.get(name) {

@@ -112,6 +112,15 @@ impl Teller<'_> {
             "refresh" if rules.settings.identity.kind == IdentityKind::None => {
                 Err(Refusal::new(Code::UnknownEvent, "this namespace asks for no identity"))
             }
+            "presence" if rules.settings.presence.rooms.is_empty() => {
+                Err(Refusal::new(Code::UnknownEvent, "this namespace shows nobody who is in a room"))
+            }
+            "presence" => {
+                self.add(Answer::Depends, "not_in_room, if the socket is not in the room".into());
+                let rooms = rules.settings.presence.rooms.join(", ");
+                self.add(Answer::Depends, format!("no_presence, if the room is none of {rooms}"));
+                Ok(())
+            }
             _ => Ok(()),
         }
     }

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use super::crowds::Crowds;
 use super::event::Answer;
-use super::{BUILT_IN, Refusal, Rules, RulesError, requests};
+use super::{BUILT_IN, Refusal, Rules, RulesError, presence, requests};
 use crate::codes::Code;
 use crate::config::{LimitAction, NamespaceSettings, To};
 use crate::limits::{Limit, Verdict};
@@ -73,9 +73,13 @@ impl LiveRules {
         let Some(rule) = event.name().ok().and_then(|name| rules.events.get(name.as_ref())) else { return 1 };
         let here = match rule.settings.to {
             To::Namespace => usize::try_from(self.metrics.sockets.get()).unwrap_or_default(),
-            To::Room => event
-                .first_text()
-                .map_or(1, |room| self.crowds.size(&room, || socket.adapter().members(&room))),
+            To::Room => {
+                let Some(room) = event.first_text() else { return 1 };
+                if let Some(members) = socket.presence().and_then(|presence| presence.count(&room)) {
+                    return members;
+                }
+                self.crowds.size(&room, || socket.adapter().members(&room))
+            }
         };
         here.saturating_mul(self.nodes.borrow().len().max(1))
     }
@@ -158,6 +162,9 @@ impl Rules {
             Ok(Answer::Now(reply)) => event.ack().send(reply),
             Ok(Answer::Joined(room, reply)) => {
                 return requests::joined(socket.clone(), room, event.ack().clone(), reply);
+            }
+            Ok(Answer::Presence(room)) => {
+                return presence::asked(socket.clone(), room, event.ack().clone());
             }
             Ok(Answer::Refreshed(token)) => {
                 return requests::refreshed(socket.clone(), token, event.ack().clone());

@@ -10,6 +10,7 @@ mod explain;
 mod live;
 mod pattern;
 mod permit;
+mod presence;
 mod requests;
 mod room;
 mod shape;
@@ -22,6 +23,7 @@ use serde_json::{Map, Value};
 
 pub use explain::{Explanation, Question, explain};
 pub(crate) use live::LiveRules;
+pub(crate) use pattern::claim;
 pub use pattern::{Claims, Pattern, PatternError};
 pub use shape::ShapeError;
 
@@ -34,7 +36,7 @@ use crate::metrics::NamespaceMetrics;
 use shape::Shape;
 
 /// The events that every namespace of the configuration has.
-pub(crate) const BUILT_IN: [&str; 4] = ["join", "leave", "whoami", "refresh"];
+pub(crate) const BUILT_IN: [&str; 5] = ["join", "leave", "whoami", "refresh", "presence"];
 
 /// The rules of one namespace, ready to be applied.
 #[derive(Debug)]

@@ -198,7 +198,7 @@ impl Pattern {
 }
 
 /// A claim by its name, or by those of the objects around it.
-pub(super) fn claim<'a>(claims: &'a Claims, path: &str) -> Option<&'a Value> {
+pub(crate) fn claim<'a>(claims: &'a Claims, path: &str) -> Option<&'a Value> {
     // Names of claims may have dots in them, such as those that are URLs (RFC 7519, 4.2).
     if let Some(value) = claims.get(path) {
         return Some(value);

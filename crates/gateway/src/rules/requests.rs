@@ -6,7 +6,7 @@ use futures_util::FutureExt;
 use serde_json::{Value, json};
 use tracing::debug;
 
-use super::{Refusal, Reply, Rules, room};
+use super::{Refusal, Reply, Rules, presence, room};
 use crate::codes::Code;
 use crate::identity::ms_until;
 use crate::sockets::{Ack, Event, Flow, JoinError, NotRefreshed, Socket};
@@ -23,7 +23,7 @@ pub(super) fn joined(socket: Socket, room: String, ack: Ack, reply: Value) -> Fl
         if tokio::time::timeout(SLOW, subscribed).await.is_err() {
             debug!(namespace = socket.namespace(), "a room was joined before its channel was subscribed");
         }
-        ack.send(reply);
+        presence::answer(&socket, room, reply, ack).await;
     });
     if answer.as_mut().now_or_never().is_some() { Flow::Done } else { Flow::Later(answer) }
 }

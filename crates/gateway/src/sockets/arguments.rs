@@ -85,7 +85,7 @@ impl Arguments {
     }
 
     /// The packet's data with an event name.
-    pub(super) fn into_event_value(self, event: &str) -> Value {
+    pub(crate) fn into_event_value(self, event: &str) -> Value {
         let name = serde_json::Value::from(event).to_string();
         let rest = self.json.trim_start().strip_prefix('[').unwrap_or("]");
         let comma = if rest.trim_start().starts_with(']') { "" } else { "," };

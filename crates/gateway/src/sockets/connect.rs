@@ -23,6 +23,7 @@ use super::socket::Socket;
 use crate::codes::Code;
 use crate::identity::{Expiries, LiveIdentity};
 use crate::metrics::NamespaceMetrics;
+use crate::presence::Presence;
 use crate::telemetry::{Sampling, Trace};
 
 /// What the sockets of one namespace share.
@@ -43,6 +44,8 @@ pub(crate) struct Entry {
     /// How it is found out who clients are, if that is asked for.
     pub(crate) identity: Arc<LiveIdentity>,
     pub(crate) expiries: Expiries,
+    /// Who is in which room, if that is shown.
+    pub(crate) presence: Option<Presence>,
 }
 
 impl fmt::Debug for Entry {
@@ -81,6 +84,7 @@ impl ConnectHandler<Adapter, Ours> for Connect {
             connection.connected();
         }
         self.0.metrics.sockets.inc();
+        socket.is_present();
         // Checked when the client was admitted.
         let auth = parse_auth(auth.as_ref()).unwrap_or_default();
         if catch_unwind(AssertUnwindSafe(|| self.0.handler.connected(&socket, auth))).is_err() {
@@ -115,7 +119,7 @@ impl Connect {
         let socket = Socket::new(inner, adapter, Arc::clone(entry));
         match tokio::time::timeout(entry.handler_timeout, socket.identify(inner, &auth)).await {
             Ok(Ok(())) => {
-                trace.identity(if entry.identity.check().is_some() { "identified" } else { "not_asked" })
+                trace.identity(if entry.identity.check().is_some() { "identified" } else { "not_asked" });
             }
             Ok(Err((code, message))) => {
                 trace.identity(code.as_str());

@@ -35,6 +35,7 @@ impl DisconnectHandler<Adapter, Ours> for Gone {
             return;
         }
         core.entry.metrics.sockets.dec();
+        self.0.is_absent();
         let socket = self.0.clone();
         let handler = &core.entry.handler;
         // What is done at once is finished here: until the removal a client cannot connect to the namespace again over

@@ -23,6 +23,7 @@ mod identify;
 mod known;
 mod membership;
 mod namespace;
+mod present;
 mod socket;
 
 pub use ack::Ack;

@@ -31,8 +31,8 @@ pub struct Socket {
 }
 
 pub(super) struct Core {
-    id: Sid,
-    adapter: Arc<Adapter>,
+    pub(super) id: Sid,
+    pub(super) adapter: Arc<Adapter>,
     /// Weak: this core lives in the handlers that socketioxide's socket owns, a strong reference would be a circle
     /// and leak.
     pub(super) inner: Weak<socketioxide::socket::Socket<Adapter>>,
@@ -131,12 +131,14 @@ impl Socket {
             self.core.adapter.local().del_all(self.core.id);
             return Err(JoinError::Gone);
         }
+        self.has_moved(room);
         Ok(())
     }
 
     /// Leaves a room; without effect if it is not in.
     pub fn leave(&self, room: &str) {
         self.core.membership.leave(&self.core.adapter, self.core.id, room);
+        self.has_moved(room);
     }
 
     /// Whether the socket is in a room.

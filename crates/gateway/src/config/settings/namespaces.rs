@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::identity::IdentitySettings;
 use super::limits::LimitSettings;
+use super::presence::PresenceSettings;
 use super::text::TextSettings;
 
 /// `[[namespaces]]`
@@ -30,7 +31,10 @@ pub struct NamespaceSettings {
     /// Who clients are.
     #[serde(default)]
     pub identity: IdentitySettings,
-    /// The events that clients may send, besides the built-in `join`, `leave`, `whoami` and `refresh`.
+    /// Who is shown to be in a room.
+    #[serde(default)]
+    pub presence: PresenceSettings,
+    /// The events that clients may send, besides the built-in `join`, `leave`, `whoami`, `refresh` and `presence`.
     #[serde(default)]
     pub events: Vec<EventSettings>,
     /// How often clients may send events. Each limit counts for itself, in this order; an event must pass all of them.
@@ -133,6 +137,7 @@ impl NamespaceSettings {
             max_sockets_per_user: 0,
             max_rooms_per_socket: default_max_rooms(),
             identity: IdentitySettings::default(),
+            presence: PresenceSettings::default(),
             events: vec![],
             limits: vec![],
         }
