@@ -70,12 +70,13 @@ for (const action of ["reject", "drop"]) {
     const { done, ended } = await flood(`/${action}`, room, LAST);
     const times = await delays(...people, room, done);
     const report = await done;
-    const counted = (await cluster.metric("node-1", "roomcast_limited_total", { namespace: `/${action}` })) - before;
+    const limited = async () => (await cluster.metric("node-1", "roomcast_limited_total", { namespace: `/${action}` })) - before;
+    await until(async () => (await limited()) >= report.sent * 0.9, "the node has handled what was sent");
+    const counted = await limited();
     const p99 = times[Math.floor(times.length * 0.99)];
     t.diagnostic(JSON.stringify({ ...report, counted, rounds: times.length, median: times[times.length >> 1], p99, worst: times.at(-1) }));
     assert.ok(report.open, "the connection stays");
     assert.ok(report.sent / report.ms >= (RATE / 1000) * 0.9, `only ${report.sent} in ${report.ms} ms were sent`);
-    assert.ok(counted >= report.sent * 0.9, `${counted} were too many, of ${report.sent}`);
     assert.ok(times.length >= 50, `only ${times.length} messages got through`);
     assert.ok(p99 < 50, `p99 is ${p99} ms`);
     await ended;
