@@ -43,6 +43,8 @@ before(async () => {
     namespace("/cut", limit("talk", 'events = ["message"]\ncount = 3\naction = "disconnect"')),
     namespace("/dry", limit("talk", 'events = ["message"]\ncount = 3\naction = "disconnect"\ndry_run = true')),
     namespace("/weight", limit("talk", 'events = ["message"]\ncount = 16\nreceivers_per_count = 3')),
+    namespace("/heavy", limit("everywhere", 'events = ["message"]\nper = "address"\nscope = "cluster"\ncount = 100\nreceivers_per_count = 1')),
+    namespace("/hang", limit("everywhere", 'events = ["message"]\nper = "address"\nscope = "cluster"\ncount = 7')),
     namespace("/again", '[[namespaces.limits]]\nname = "talk"\nevents = ["message"]\ncount = 2\ninterval_ms = 400\n'),
     namespace("/down", limit("everywhere", 'events = ["message"]\nper = "address"\nscope = "cluster"\ncount = 7')),
   ];
@@ -120,8 +122,12 @@ describe("of a socket", () => {
     const room = freshRoom();
     const ann = await inRoom({ namespace: "/again" }, room);
     for (let round = 0; round < 4; round += 1) {
-      await until(async () => (await ann.request("message", room, "fill")).code === "rate_limited", "too many");
-      const { retry_after_ms } = await ann.refused("rate_limited", "message", room, "more");
+      let refusal;
+      await until(async () => {
+        refusal = await ann.request("message", room, "fill");
+        return refusal.code === "rate_limited";
+      }, "too many");
+      const { retry_after_ms } = refusal;
       assert.ok(retry_after_ms > 0 && retry_after_ms <= 200, `${retry_after_ms}`);
       const told = performance.now();
       await new Promise((resolve) => setTimeout(resolve, retry_after_ms));
@@ -239,6 +245,41 @@ describe("what happens then", () => {
     const lonely = await inRoom({ namespace: "/weight", node: "node-2" }, empty);
     assert.equal(await accepted(lonely, "message", empty, 20), 16);
   });
+});
+
+test("a limit of the cluster that refuses what is expensive lets through what is not", async () => {
+  const [full, empty] = [freshRoom(), freshRoom()];
+  const crowd = [];
+  // 15 members here, and as many on each of the other two nodes as far as this one can tell: 45 counts
+  for (let n = 0; n < 15; n += 1) crowd.push(await inRoom({ namespace: "/heavy", node: "node-1" }, full));
+  assert.equal(await accepted(crowd[0], "message", full, 5), 2);
+  // 10 of 100 are left: three for each message to a room of one
+  const other = await inRoom({ namespace: "/heavy", node: "node-2" }, empty);
+  assert.equal(await accepted(other, "message", empty, 6), 3);
+  const { retry_after_ms } = await crowd[0].refused("rate_limited", "message", full);
+  assert.ok(retry_after_ms > LONG / 100, `${retry_after_ms}`);
+});
+
+test("a Redis that hangs holds up one event now and then, and each node counts for itself", async () => {
+  const room = freshRoom();
+  const clients = [];
+  for (let n = 0; n < 4; n += 1) clients.push(await inRoom({ namespace: "/hang", node: "node-1" }, room));
+  process.kill(cluster.redis.pid, "SIGSTOP");
+  try {
+    let all = 0;
+    const slow = [];
+    for (let round = 0; round < 10; round += 1) {
+      for (const client of clients) {
+        const begun = performance.now();
+        all += await accepted(client, "message", room, 1);
+        if (performance.now() - begun > 200) slow.push(performance.now() - begun);
+      }
+    }
+    assert.equal(all, 7);
+    assert.ok(slow.length >= 1 && slow.length <= 3, `${slow.length} of 40 events were held up: ${slow}`);
+  } finally {
+    process.kill(cluster.redis.pid, "SIGCONT");
+  }
 });
 
 // The last: it takes Redis away from all.

@@ -125,6 +125,8 @@ codes! {
     NotAdmitted = "not_admitted", Where::Connect;
     /// The user has as many sockets in the namespace of this node as it may (`max_sockets_per_user`).
     TooManySockets = "too_many_sockets", Where::Connect;
+    /// The session connects to namespaces more often than it may (`socketio.max_connects_per_second`).
+    TooManyConnects = "too_many_connects", Where::Connect;
     /// The session is in as many namespaces as it may be (`socketio.max_namespaces`).
     TooManyNamespaces = "too_many_namespaces", Where::Connect;
     /// The namespace wants a token, and the client sent none. Clients sign in first.

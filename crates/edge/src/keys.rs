@@ -76,17 +76,15 @@ impl Keys {
     /// # Errors
     /// If there are none or more than four, or one has less than 32 bytes.
     pub fn from_texts(secrets: &[String]) -> Result<Self, KeysError> {
-        Ok(Self::of(read(secrets)?))
-    }
-
-    /// From now on these count, and no others.
-    ///
-    /// # Errors
-    /// As [`from_texts`](Self::from_texts); nothing has changed then.
-    pub fn replace(&self, secrets: &[String]) -> Result<(), KeysError> {
-        let new = read(secrets)?;
-        *self.accepted.write().unwrap_or_else(PoisonError::into_inner) = new;
-        Ok(())
+        match secrets.len() {
+            0 => return Err(KeysError::Missing),
+            1..=MAX_SECRETS => {}
+            _ => return Err(KeysError::TooMany),
+        }
+        if let Some(short) = secrets.iter().position(|secret| secret.len() < MIN_SECRET) {
+            return Err(KeysError::TooShort(short + 1));
+        }
+        Ok(Self::of(secrets.iter().map(|secret| key(secret.as_bytes())).collect()))
     }
 
     fn of(accepted: Arc<[Hmac<Sha256>]>) -> Self {
@@ -152,19 +150,6 @@ impl Keys {
     fn accepted(&self) -> Arc<[Hmac<Sha256>]> {
         Arc::clone(&self.accepted.read().unwrap_or_else(PoisonError::into_inner))
     }
-}
-
-/// The secrets of a configuration.
-fn read(secrets: &[String]) -> Result<Arc<[Hmac<Sha256>]>, KeysError> {
-    match secrets.len() {
-        0 => return Err(KeysError::Missing),
-        1..=MAX_SECRETS => {}
-        _ => return Err(KeysError::TooMany),
-    }
-    if let Some(short) = secrets.iter().position(|secret| secret.len() < MIN_SECRET) {
-        return Err(KeysError::TooShort(short + 1));
-    }
-    Ok(secrets.iter().map(|secret| key(secret.as_bytes())).collect())
 }
 
 impl fmt::Debug for Keys {
@@ -234,19 +219,6 @@ mod tests {
         assert!(!keys.verify("forward", b"message", &mac));
         assert!(!keys.verify("si", b"dmessage", &mac));
         assert!(!keys.verify("sidm", b"essage", &mac));
-    }
-
-    #[test]
-    fn replaced_secrets_count_for_all_clones_and_bad_ones_change_nothing() {
-        let keys = keys("a");
-        let clone = keys.clone();
-        let old = keys.sign("sid", b"x");
-        assert_eq!(keys.replace(&[secret('b'), "short".into()]), Err(KeysError::TooShort(2)));
-        assert!(clone.verify("sid", b"x", &old));
-        keys.replace(&[secret('b'), secret('a')]).unwrap();
-        assert!(clone.verify("sid", b"x", &old) && clone.sign("sid", b"x") != old);
-        keys.replace(&[secret('c')]).unwrap();
-        assert!(!clone.verify("sid", b"x", &old));
     }
 
     #[test]

@@ -52,7 +52,7 @@ pub(crate) struct Explain {
     /// The namespace, such as /chat.
     #[arg(long, value_name = "PATH")]
     pub(crate) namespace: String,
-    /// The event that is sent; join, leave, whoami and refresh, too.
+    /// The event that is sent; join, leave, whoami, refresh and presence, too.
     #[arg(long, value_name = "NAME")]
     pub(crate) event: String,
     /// JSON file with the claims of who sends it; without it nobody is known.

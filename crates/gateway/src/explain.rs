@@ -36,6 +36,11 @@ fn explained(asked: &Explain, settings: &Settings) -> Result<(String, bool), Str
             Some(claims.map_err(|error| format!("{} has no claims: {error}", file.display()))?)
         }
     };
+    if let Some(arguments) = &asked.arguments
+        && let Err(error) = serde_json::from_str::<Vec<serde_json::Value>>(arguments)
+    {
+        return Err(format!("--arguments is no JSON array: {error}"));
+    }
     let question = Question {
         event: &asked.event,
         claims: claims.as_ref(),

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,9 @@ use roomcast_edge::{
     BindError, DrainReport, DrainSettings, Edge, InvalidNetwork, InvalidOrigin, InvalidTag, KeysError,
     Server, ServerSettings, Stats, TlsError,
 };
+use roomcast_rates::{KeyedRate, Quota};
 use socketioxide::SocketIo;
+use socketioxide_core::Sid;
 use tokio::sync::{oneshot, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tracing::{info, warn};
@@ -240,6 +243,16 @@ impl Listening {
     }
 }
 
+/// How often each session may connect to namespaces.
+fn connects(settings: &Settings) -> KeyedRate<Sid> {
+    let at_least_one = |number: u32| NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN);
+    let (often, most) = (settings.socketio.max_connects_per_second, settings.socketio.max_namespaces);
+    let quota = Quota::new(at_least_one(often), Duration::from_secs(1));
+    let quota = quota.with_burst(at_least_one(often.max(most)));
+    // Those who are there, and those who have gone a moment ago.
+    KeyedRate::new(quota, settings.server.max_sessions.saturating_mul(2))
+}
+
 /// What a namespace has besides its handler.
 struct Parts {
     identity: Arc<LiveIdentity>,
@@ -292,6 +305,7 @@ impl GatewayBuilder {
         endpoint::control_connections(&bus, &io);
 
         let has_peers = !settings.redis.url.is_empty();
+        let connects = Arc::new(connects(&settings));
         let mut live = HashMap::new();
         let add = |path: &str, handler: Box<dyn Handler>, parts: Parts| {
             if !is_namespace(path) {
@@ -311,6 +325,7 @@ impl GatewayBuilder {
                 event_queue: settings.socketio.event_queue,
                 handler_timeout: Duration::from_millis(settings.socketio.handler_timeout_ms),
                 max_namespaces: settings.socketio.max_namespaces,
+                connects: Arc::clone(&connects),
                 identity,
                 expiries: expiries.clone(),
                 presence,
@@ -344,8 +359,7 @@ impl GatewayBuilder {
         let (key, is_key_known) = watch::channel(!is_shared);
         let (ask_to_stop, stop) = oneshot::channel();
         metrics.watch(&live);
-        let reload =
-            Reload::new(&settings, origin, live, edge.clone(), keys.clone(), servers.public.tls.clone());
+        let reload = Reload::new(&settings, origin, live, edge.clone(), servers.public.tls.clone());
         let shared =
             Shared::new(&settings, &bus, metrics, edge.clone(), is_key_known, ask_to_stop, reload.clone());
         let (router, internal) = http::routers(&Arc::new(shared), &settings);

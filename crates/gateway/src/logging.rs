@@ -3,6 +3,7 @@
 use roomcast::config::{LogFormat, LogSettings, Settings};
 use tokio::runtime::Handle;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 /// What is to be finished when the node has stopped.
 #[derive(Debug)]
@@ -65,10 +66,17 @@ fn logs_and(traces: &roomcast::telemetry::Traces, settings: &LogSettings) -> any
     Ok(())
 }
 
+/// A level alone is for our own crates: libraries write what clients say into their debug lines.
 fn filter(settings: &LogSettings) -> EnvFilter {
-    EnvFilter::builder().parse_lossy(&settings.level)
+    let level = settings.level.trim();
+    match level.parse::<LevelFilter>() {
+        Ok(ours) if ours > LevelFilter::INFO => {
+            // A prefix: `roomcast_adapter` and all others are meant as well.
+            EnvFilter::builder().parse_lossy(format!("info,roomcast={level}"))
+        }
+        _ => EnvFilter::builder().parse_lossy(level),
+    }
 }
-
 fn is_terminal() -> bool {
     std::io::IsTerminal::is_terminal(&std::io::stderr())
 }

@@ -13,8 +13,8 @@ use clap::Parser;
 use cli::{Cli, Command, ConfigCommand, ConfigFile, RulesCommand};
 use logging::Logging;
 use roomcast::config::{self, Origin, Settings};
-use roomcast::{Gateway, Reload, Reloaded};
-use tokio::signal::unix::{SignalKind, signal};
+use roomcast::{Gateway, Reload};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Wrong usage or configuration; nothing was bound (`EX_USAGE` of sysexits).
 const USAGE: u8 = 64;
@@ -91,8 +91,10 @@ async fn run(settings: Settings, origin: Origin) -> anyhow::Result<()> {
             _ = interrupt.recv() => {}
         }
     };
+    // From now on it does not end the process.
+    let hangup = signal(SignalKind::hangup())?;
     let listening = Gateway::builder(settings).loaded_from(origin).build()?.bind()?;
-    reload_on_hangup(listening.reload())?;
+    reload_on_hangup(hangup, listening.reload());
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let signals = async move {
         asked().await;
@@ -106,28 +108,17 @@ async fn run(settings: Settings, origin: Origin) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn reload_on_hangup(reload: Reload) -> anyhow::Result<()> {
-    let mut hangup = signal(SignalKind::hangup())?;
+fn reload_on_hangup(mut hangup: Signal, reload: Reload) {
     tokio::spawn(async move {
         while hangup.recv().await.is_some() {
             let reload = reload.clone();
-            match tokio::task::spawn_blocking(move || reload.run()).await {
-                Ok(Ok(Reloaded { changed, needs_restart })) => {
-                    tracing::info!(changed = changed.join(" "), "configuration read anew");
-                    if !needs_restart.is_empty() {
-                        tracing::warn!(keys = needs_restart.join(" "), "changes that wait for a restart");
-                    }
-                }
-                Ok(Err(error)) => {
-                    tracing::error!(%error, "nothing has changed: the configuration cannot be used");
-                }
-                Err(error) => {
-                    tracing::error!(%error, "nothing has changed: reading the configuration failed");
-                }
+            // It tells the log what came of it.
+            let read = tokio::task::spawn_blocking(move || reload.run()).await;
+            if let Err(error) = read {
+                tracing::error!(%error, "nothing has changed: reading the configuration failed");
             }
         }
     });
-    Ok(())
 }
 
 fn print(text: &str) -> ExitCode {

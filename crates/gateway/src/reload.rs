@@ -1,23 +1,24 @@
 //! The configuration, read anew while the node runs.
 //!
 //! What can be changed is changed for all clients at once, without a disconnect: the rules and limits of namespaces,
-//! keys and backends by which clients are identified, origins, session keys and the certificate. What cannot is named, and
+//! keys and backends by which clients are identified, origins and the certificate. What cannot is named, and
 //! waits for a restart. A configuration with a mistake changes nothing.
 
 mod changes;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use roomcast_edge::{Edge, Keys, Origins, Tls, TlsError};
+use roomcast_edge::{Edge, Origins, Tls, TlsError};
 use serde::Serialize;
+use tracing::{error, info, warn};
 
 use crate::config::{self, NamespaceSettings, Origin, Problems, Settings};
 use crate::endpoint::SocketIoEngine;
 use crate::gateway::GatewayError;
-use crate::identity::LiveIdentity;
-use crate::rules::LiveRules;
+use crate::identity::{LiveIdentity, NewIdentity};
+use crate::rules::{LiveRules, Rules};
 use crate::sockets::{Handler, LiveEvents};
 use changes::{Change, changes};
 
@@ -34,7 +35,6 @@ struct Inner {
     current: Mutex<Settings>,
     namespaces: HashMap<String, Live>,
     edge: Edge<SocketIoEngine>,
-    keys: Keys,
     tls: Option<Arc<Tls>>,
 }
 
@@ -79,20 +79,36 @@ impl Reload {
         origin: Option<Origin>,
         namespaces: HashMap<String, Live>,
         edge: Edge<SocketIoEngine>,
-        keys: Keys,
         tls: Option<Arc<Tls>>,
     ) -> Self {
         let current = Mutex::new(settings.clone());
-        Self { inner: Arc::new(Inner { origin, current, namespaces, edge, keys, tls }) }
+        Self { inner: Arc::new(Inner { origin, current, namespaces, edge, tls }) }
     }
 
-    /// Reads the file and the environment's variables again. Blocks while files are read.
+    /// Reads the file and the environment's variables again, and logs what came of it. Blocks while files are read.
     ///
     /// # Errors
     /// [`ReloadError`]: nothing has changed then.
     pub fn run(&self) -> Result<Reloaded, ReloadError> {
+        let result = self.read_and_apply();
+        match &result {
+            Ok(Reloaded { changed, needs_restart }) => {
+                info!(changed = changed.join(" "), "configuration read anew");
+                if !needs_restart.is_empty() {
+                    warn!(keys = needs_restart.join(" "), "changes that wait for a restart");
+                }
+            }
+            Err(error) => error!(%error, "nothing has changed: the configuration cannot be used"),
+        }
+        result
+    }
+
+    fn read_and_apply(&self) -> Result<Reloaded, ReloadError> {
         let origin = self.inner.origin.as_ref().ok_or(ReloadError::NoOrigin)?;
-        self.apply(&config::load(origin)?)
+        // Who reads later counts.
+        let mut current = self.inner.lock();
+        let settings = config::load(origin)?;
+        self.inner.apply(&mut current, &settings)
     }
 
     /// Changes to these settings, as far as that is possible without a restart.
@@ -100,19 +116,9 @@ impl Reload {
     /// # Errors
     /// [`ReloadError`]: nothing has changed then.
     pub fn apply(&self, settings: &Settings) -> Result<Reloaded, ReloadError> {
-        let inner = &*self.inner;
-        let mut current = inner.current.lock().unwrap_or_else(PoisonError::into_inner);
-        // Everything that can fail comes before everything that counts.
+        let mut current = self.inner.lock();
         config::check_settings(settings)?;
-        if let Some(tls) = &inner.tls {
-            tls.reload()?;
-        }
-        let mut reloaded = Reloaded::default();
-        for Change { key, is_live } in changes(&current, settings) {
-            if is_live { &mut reloaded.changed } else { &mut reloaded.needs_restart }.push(key);
-        }
-        inner.change(&mut current, settings, &reloaded)?;
-        Ok(reloaded)
+        self.inner.apply(&mut current, settings)
     }
 
     /// The rules in effect, by namespace.
@@ -122,41 +128,77 @@ impl Reload {
 }
 
 impl Inner {
-    fn change(&self, current: &mut Settings, new: &Settings, what: &Reloaded) -> Result<(), GatewayError> {
+    fn lock(&self) -> MutexGuard<'_, Settings> {
+        // Each of them is replaced whole.
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Everything that can fail comes before everything that counts.
+    fn apply(&self, current: &mut Settings, new: &Settings) -> Result<Reloaded, ReloadError> {
+        let origins = Origins::parse(&new.server.origins).map_err(GatewayError::from)?;
+        let namespaces = self.prepared(current, new)?;
+        if let Some(tls) = &self.tls {
+            tls.reload()?;
+        }
+        let mut reloaded = Reloaded::default();
+        for Change { key, is_live } in changes(current, new) {
+            if is_live { &mut reloaded.changed } else { &mut reloaded.needs_restart }.push(key);
+        }
+        for (live, prepared) in namespaces {
+            let former = current.namespaces.iter_mut().find(|former| former.path == prepared.settings.path);
+            if let Some(former) = former {
+                former.clone_from(&prepared.settings);
+            }
+            live.install(prepared);
+        }
+        self.edge.set_origins(origins);
+        current.server.origins.clone_from(&new.server.origins);
+        Ok(reloaded)
+    }
+
+    /// The namespaces that can be changed. New ones wait for a restart.
+    fn prepared(&self, current: &Settings, new: &Settings) -> Result<Vec<(&Live, Prepared)>, GatewayError> {
+        let mut all = Vec::new();
         for namespace in &new.namespaces {
-            let former = current.namespaces.iter_mut().find(|former| former.path == namespace.path);
-            // New ones wait for a restart.
-            if let (Some(former), Some(live)) = (former, self.namespaces.get(&namespace.path)) {
-                live.replace(former, namespace)?;
+            let former = current.namespaces.iter().find(|former| former.path == namespace.path);
+            if let (Some(former), Some(live)) = (former, self.namespaces.get(&namespace.path))
+                && changes::can_change(former, namespace)
+            {
+                all.push((live, live.prepare(former, namespace)?));
             }
         }
-        let is_changed = |key: &str| what.changed.iter().any(|changed| changed == key);
-        if is_changed("server.origins") {
-            self.edge.set_origins(Origins::parse(&new.server.origins)?);
-            current.server.origins.clone_from(&new.server.origins);
-        }
-        if is_changed("server.session_keys") {
-            self.keys.replace(&new.server.session_keys)?;
-            current.server.session_keys.clone_from(&new.server.session_keys);
-        }
-        Ok(())
+        Ok(all)
     }
 }
 
+/// What will be of a namespace.
+struct Prepared {
+    settings: NamespaceSettings,
+    rules: Rules,
+    /// `None` if it stays as it is.
+    identity: Option<NewIdentity>,
+}
+
 impl Live {
-    fn replace(&self, former: &mut NamespaceSettings, new: &NamespaceSettings) -> Result<(), GatewayError> {
-        let mut new = new.clone();
-        changes::keep_fixed(former, &mut new);
-        // Keys in files may have changed without a change of the configuration.
-        if new.identity != former.identity || !new.identity.jwt.public_key_files.is_empty() {
-            self.identity.replace(&new)?;
+    fn prepare(&self, former: &NamespaceSettings, new: &NamespaceSettings) -> Result<Prepared, GatewayError> {
+        let mut settings = new.clone();
+        changes::keep_fixed(former, &mut settings);
+        // Files may have changed without a change of the configuration.
+        let is_new =
+            settings.identity != former.identity || !settings.identity.jwt.public_key_files.is_empty();
+        let identity = is_new.then(|| self.identity.prepare(&settings)).transpose()?;
+        let rules = self.rules.prepare(&settings)?;
+        Ok(Prepared { settings, rules, identity })
+    }
+
+    fn install(&self, prepared: Prepared) {
+        let Prepared { settings, rules, identity } = prepared;
+        if let Some(identity) = identity {
+            self.identity.install(identity);
         }
-        self.identity.set_max_per_user(&new);
-        // As do schemas in files.
-        self.rules.replace(&new)?;
+        self.identity.set_max_per_user(&settings);
+        self.rules.install(rules);
         self.events.learn(self.rules.events());
-        *former = new;
-        Ok(())
     }
 }
 

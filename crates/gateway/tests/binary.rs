@@ -73,6 +73,9 @@ fn rules_are_explained() {
     let no_claims = explain(&["message", "--claims", "/nowhere.json"]);
     assert_eq!(no_claims.status.code(), Some(64));
     assert!(text(&no_claims.stderr).contains("/nowhere.json cannot be read"));
+    let quoted = explain(&["message", "--arguments", "[bad"]);
+    assert_eq!(quoted.status.code(), Some(64));
+    assert!(text(&quoted.stderr).contains("--arguments is no JSON array"));
     let nowhere = roomcast(&["rules", "explain", "--namespace", "/x", "--event", "join"], &[]);
     assert_eq!(nowhere.status.code(), Some(64));
     assert!(text(&nowhere.stderr).contains("there is no namespace `/x`; there are /, /chat, /public"));

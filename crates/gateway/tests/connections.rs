@@ -159,6 +159,30 @@ async fn a_session_is_in_no_more_namespaces_than_it_may() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_connects_to_namespaces_no_more_often_than_it_may() {
+    let mut settings = settings();
+    settings.socketio.max_namespaces = 3;
+    settings.socketio.max_connects_per_second = 1;
+    let node = Node::start(settings, vec![]);
+    let mut client = Client::connect(&node, "/chat").await;
+    let (mut refused, mut is_in) = (0, true);
+    // As many at once as it may be in, and then one a second.
+    for _ in 0..10 {
+        if is_in {
+            client.send("41/chat,").await;
+        }
+        client.send("40/chat,").await;
+        is_in = !client.raw("4").await.starts_with("44/chat,{\"message\":\"too_many_connects: ");
+        refused += u64::from(!is_in);
+    }
+    assert!((7..=8).contains(&refused), "{refused} of 10 were refused");
+    let counted = node.metric(r#"roomcast_refusals_total{namespace="/chat",code="too_many_connects"}"#).await;
+    assert_eq!(counted, refused);
+    // Others are not concerned.
+    Client::connect(&node, "/chat").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_is_disconnected_with_its_connection_does_not_stay() {
     let node = Node::start(settings(), vec![]);
     let mut ann = Client::connect(&node, "/chat").await;

@@ -23,7 +23,11 @@ impl Claims {
         let latest = now.saturating_add(self.leeway);
         let expires = match time(&claims, "exp")? {
             Some(exp) if exp.saturating_add(self.leeway) <= now => return Err(AuthError::TokenExpired),
-            Some(exp) => Some(UNIX_EPOCH.checked_add(exp).ok_or_else(|| wrong("exp", "is too far away"))?),
+            Some(exp) => {
+                // Who is let in by the leeway stays as long, instead of coming and going until it is over.
+                let end = if exp > now { exp } else { exp.saturating_add(self.leeway) };
+                Some(UNIX_EPOCH.checked_add(end).ok_or_else(|| wrong("exp", "is too far away"))?)
+            }
             None if self.require_exp => return Err(wrong("exp", "is missing").into()),
             None => None,
         };
@@ -120,7 +124,8 @@ mod tests {
     fn times_are_checked_with_leeway() {
         let claims = claims();
         let at = |claim: &str, time: Value| check(&claims, &json!({ claim: time }));
-        assert!(at("exp", json!(NOW - 4)).is_ok());
+        let late = at("exp", json!(NOW - 4)).unwrap();
+        assert_eq!(late.expires, Some(UNIX_EPOCH + Duration::from_secs(NOW + 1)), "it has the leeway");
         assert!(at("exp", json!(NOW as f64 - 4.5)).is_ok());
         assert_eq!(at("exp", json!(NOW - 5)), Err(AuthError::TokenExpired));
         assert_eq!(at("exp", json!(0)), Err(AuthError::TokenExpired));

@@ -41,6 +41,12 @@ fn mask_url(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else {
         return url.to_owned();
     };
+    // Keys are often given in the query; a password may have a question mark in it.
+    match rest.split_once('?') {
+        Some((_, behind)) if behind.contains('@') => return format!("{scheme}://***"),
+        Some((before, _)) => return format!("{}?***", mask_url(&format!("{scheme}://{before}"))),
+        None => {}
+    }
     match rest.rsplit_once('@') {
         Some((login, host)) => match login.split_once(':') {
             Some((user, _)) => format!("{scheme}://{user}:***@{host}"),
@@ -59,6 +65,9 @@ mod tests {
         assert_eq!(mask_url("redis://user:se@c:ret@host:1/0"), "redis://user:***@host:1/0");
         assert_eq!(mask_url("redis://:secret@host"), "redis://:***@host");
         assert_eq!(mask_url("redis://host:6379"), "redis://host:6379");
+        assert_eq!(mask_url("https://ann:hush@host/hook?key=hush"), "https://ann:***@host/hook?***");
+        assert_eq!(mask_url("https://host/hook?key=hu@sh"), "https://***");
+        assert_eq!(mask_url("redis://:hu?sh@host"), "redis://***");
         let mut settings = Settings::default();
         settings.redis.url = "redis://:hush@host".into();
         settings.server.session_keys = vec!["hush".repeat(10)];

@@ -63,7 +63,8 @@ pub struct NodeSettings {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LogSettings {
-    /// `error`, `warn`, `info`, `debug` or `trace`, or directives per module such as `info,roomcast_adapter=debug`.
+    /// `error`, `warn`, `info`, `debug` or `trace`, or directives per module such as `info,roomcast_adapter=debug`. `debug` and
+    /// `trace` alone are for Roomcast's own modules: those of libraries would write what clients say into the log.
     pub level: String,
     /// `text` for people, `json` for machines.
     pub format: LogFormat,

@@ -119,6 +119,7 @@ fn bounds(settings: &Settings, report: &mut Report<'_>) {
         ("internal.connect_timeout_ms", internal.connect_timeout_ms),
         ("socketio.max_packets_per_payload", socketio.max_packets_per_payload as u64),
         ("socketio.max_namespaces", socketio.max_namespaces.into()),
+        ("socketio.max_connects_per_second", socketio.max_connects_per_second.into()),
         ("socketio.ping_interval_ms", socketio.ping_interval_ms),
         ("socketio.ping_timeout_ms", socketio.ping_timeout_ms),
         ("socketio.upgrade_timeout_ms", socketio.upgrade_timeout_ms),

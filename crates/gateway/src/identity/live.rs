@@ -17,24 +17,30 @@ pub(crate) struct LiveIdentity {
     stats: Stats,
 }
 
+/// Not yet in use.
+pub(crate) struct NewIdentity(Option<Arc<IdentityCheck>>);
+
 impl LiveIdentity {
     /// # Errors
     /// The first of all that is wrong; the configuration was checked before.
     pub(crate) fn new(settings: &NamespaceSettings) -> Result<Self, Wrong> {
         let live = Self::default();
-        live.replace(settings)?;
+        live.install(live.prepare(settings)?);
+        live.set_max_per_user(settings);
         Ok(live)
     }
 
-    /// From now on clients are identified so.
+    /// What may take the place of what is there. Keys by URL are fetched from now on.
     ///
     /// # Errors
-    /// As [`new`](Self::new); nothing has changed then.
-    pub(crate) fn replace(&self, settings: &NamespaceSettings) -> Result<(), Wrong> {
-        let check = build::check(&settings.identity, &self.stats)?;
-        self.check.store(check.map(Arc::new));
-        self.set_max_per_user(settings);
-        Ok(())
+    /// As [`new`](Self::new).
+    pub(crate) fn prepare(&self, settings: &NamespaceSettings) -> Result<NewIdentity, Wrong> {
+        Ok(NewIdentity(build::check(&settings.identity, &self.stats)?.map(Arc::new)))
+    }
+
+    /// From now on clients are identified so.
+    pub(crate) fn install(&self, new: NewIdentity) {
+        self.check.store(new.0);
     }
 
     pub(crate) fn set_max_per_user(&self, settings: &NamespaceSettings) {

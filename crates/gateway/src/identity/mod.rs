@@ -20,7 +20,7 @@ pub use build::Wrong;
 pub(crate) use build::problems;
 pub(crate) use credential::{Origin, SignIn, TokenPlace, wanted_headers};
 pub(crate) use expiry::{Expires, Expiries, Expiry, Scheduled};
-pub(crate) use live::LiveIdentity;
+pub(crate) use live::{LiveIdentity, NewIdentity};
 pub(crate) use per_user::{PerUser, UserPlace};
 pub use roomcast_auth::Identity;
 

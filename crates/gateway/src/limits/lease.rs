@@ -20,10 +20,10 @@ use super::subject::Subject;
 const PART: u32 = 10;
 
 /// Longest wait for Redis: the client's further events wait, too.
-const PATIENCE: Duration = Duration::from_millis(500);
+const PATIENCE: Duration = Duration::from_millis(250);
 
-/// After Redis did not answer it is not asked for so long.
-const PAUSE: Duration = Duration::from_secs(1);
+/// After Redis did not answer it is not asked for so long, and then by one event alone.
+const PAUSE: Duration = Duration::from_secs(2);
 
 /// How often what is over is forgotten.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -47,18 +47,17 @@ pub(super) struct Leases {
 struct Held {
     leases: HashMap<Subject, Lease>,
     swept: Instant,
-    /// Redis is not asked before.
-    paused_until: Option<Instant>,
-    /// The log has said that Redis does not answer.
-    is_told: bool,
+    /// Redis did not answer; it is not asked before.
+    failing_until: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Lease {
+    /// May be used until then.
     left: u32,
-    /// Until then what is left may be used; if nothing is, nothing more may be asked for.
     until: Instant,
-    is_refused: bool,
+    /// So much was refused, and would be until then: it need not be asked for. Less may be had.
+    refused: Option<(u32, Instant)>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -68,10 +67,16 @@ pub(super) enum Taken {
     Ask,
 }
 
+impl Lease {
+    fn is_of_use(&self, now: Instant) -> bool {
+        self.until > now || self.refused.is_some_and(|(_, until)| until > now)
+    }
+}
+
 impl Leases {
     pub(super) fn new(bus: Bus, name: String, quota: Quota, max_keys: usize) -> Self {
         let burst = quota.burst().get();
-        let held = Held { leases: HashMap::new(), swept: Instant::now(), paused_until: None, is_told: false };
+        let held = Held { leases: HashMap::new(), swept: Instant::now(), failing_until: None };
         Self {
             bus,
             name,
@@ -90,26 +95,40 @@ impl Leases {
 
     /// Takes from what the node has.
     pub(super) fn take(&self, subject: &Subject, cost: NonZeroU32, now: Instant) -> Taken {
+        // What costs more than a burst costs that.
+        let cost = cost.get().min(self.allowance.burst);
         let mut held = self.lock();
         if now.duration_since(held.swept) >= SWEEP {
             held.swept = now;
-            held.leases.retain(|_, lease| lease.until > now);
+            held.leases.retain(|_, lease| lease.is_of_use(now));
         }
-        let is_paused = held.paused_until.is_some_and(|until| until > now);
-        // What costs more than a burst costs that.
-        let cost = cost.get().min(self.allowance.burst);
-        match held.leases.get_mut(subject) {
-            Some(lease) if lease.until > now && lease.is_refused => {
-                return Taken::No(lease.until.duration_since(now));
-            }
-            Some(lease) if lease.until > now && lease.left >= cost => {
+        if let Some(lease) = held.leases.get_mut(subject) {
+            if lease.until > now && lease.left >= cost {
                 lease.left -= cost;
                 return Taken::Yes;
             }
-            _ if !is_paused => return Taken::Ask,
-            _ => {}
+            if let Some((refused, until)) = lease.refused
+                && cost >= refused
+                && until > now
+            {
+                return Taken::No(until.duration_since(now));
+            }
+        }
+        match &mut held.failing_until {
+            None => return Taken::Ask,
+            Some(until) if *until <= now => {
+                // This one asks whether it is back; the others do not wait for that.
+                *until = now + PAUSE;
+                return Taken::Ask;
+            }
+            Some(_) => {}
         }
         drop(held);
+        self.take_alone(subject, cost)
+    }
+
+    /// Redis is away.
+    fn take_alone(&self, subject: &Subject, cost: u32) -> Taken {
         match self.alone.check(subject, NonZeroU32::new(cost).unwrap_or(NonZeroU32::MIN)) {
             Ok(()) => Taken::Yes,
             Err(wait) => Taken::No(wait),
@@ -121,60 +140,54 @@ impl Leases {
         let name = format!("{}/{subject}", self.name);
         let cost = cost.get().min(self.allowance.burst);
         let batch = cost.max(self.batch);
-        let mut answer = self.spend(&name, batch).await;
         let mut taken = batch;
+        let mut answer = self.spend(&name, batch).await;
         if matches!(answer, Some(Err(_))) && batch > cost {
-            answer = self.spend(&name, cost).await;
             taken = cost;
+            answer = self.spend(&name, cost).await;
         }
         let now = Instant::now();
         match answer {
             Some(Ok(())) => {
-                let lease = Lease { left: taken - cost, until: now + self.recovery, is_refused: false };
-                self.keep(subject, lease);
+                self.keep(subject, |lease| {
+                    let left = if lease.until > now { lease.left } else { 0 };
+                    (lease.left, lease.until) = (left.saturating_add(taken - cost), now + self.recovery);
+                });
                 None
             }
             Some(Err(wait)) => {
-                self.keep(subject, Lease { left: 0, until: now + wait, is_refused: true });
+                self.keep(subject, |lease| lease.refused = Some((cost, now + wait)));
                 Some(wait)
             }
-            None => {
-                self.pause(now);
-                match self.take(subject, NonZeroU32::new(cost).unwrap_or(NonZeroU32::MIN), now) {
-                    Taken::No(wait) => Some(wait),
-                    Taken::Yes | Taken::Ask => None,
-                }
-            }
+            None => match self.take_alone(subject, cost) {
+                Taken::No(wait) => Some(wait),
+                Taken::Yes | Taken::Ask => None,
+            },
         }
     }
 
     async fn spend(&self, name: &str, cost: u32) -> Option<Result<(), Duration>> {
         let asked = self.bus.spend(name, self.allowance, cost);
         let answer = tokio::time::timeout(PATIENCE, asked).await.ok().flatten();
-        if answer.is_some() {
-            let mut held = self.lock();
-            (held.paused_until, held.is_told) = (None, false);
-        }
-        answer
-    }
-
-    fn pause(&self, now: Instant) {
         let mut held = self.lock();
-        held.paused_until = Some(now + PAUSE);
-        if !std::mem::replace(&mut held.is_told, true) {
+        if answer.is_some() {
+            held.failing_until = None;
+            return answer;
+        }
+        if held.failing_until.replace(Instant::now() + PAUSE).is_none() {
             drop(held);
             warn!(limit = self.name, "Redis does not answer: each node counts for itself");
         }
+        None
     }
 
-    fn keep(&self, subject: &Subject, lease: Lease) {
+    fn keep(&self, subject: &Subject, change: impl FnOnce(&mut Lease)) {
         let mut held = self.lock();
-        if let Some(known) = held.leases.get_mut(subject) {
-            // Several sockets of a user may have asked at the same time.
-            let is_valid = !known.is_refused && known.until > Instant::now();
-            let left = if is_valid && !lease.is_refused { known.left } else { 0 };
-            *known = Lease { left: lease.left.saturating_add(left), ..lease };
+        if let Some(lease) = held.leases.get_mut(subject) {
+            change(lease);
         } else if held.leases.len() < self.max_keys {
+            let mut lease = Lease { left: 0, until: Instant::now(), refused: None };
+            change(&mut lease);
             held.leases.insert(subject.clone(), lease);
         }
     }
@@ -182,5 +195,74 @@ impl Leases {
     fn lock(&self) -> MutexGuard<'_, Held> {
         // Nothing panics while it is held.
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn number(number: u32) -> NonZeroU32 {
+        NonZeroU32::new(number).unwrap()
+    }
+
+    /// 100 at once, one a second. No Redis is there.
+    fn leases() -> Leases {
+        let quota = Quota::new(number(1), Duration::from_secs(1)).with_burst(number(100));
+        Leases::new(Bus::memory(), "/chat/talk".into(), quota, 10)
+    }
+
+    fn ann() -> Subject {
+        Subject::User("ann".into())
+    }
+
+    #[test]
+    fn what_was_taken_in_advance_is_used_up_and_ends() {
+        let (leases, now) = (leases(), Instant::now());
+        assert_eq!(leases.take(&ann(), number(1), now), Taken::Ask);
+        leases.keep(&ann(), |lease| (lease.left, lease.until) = (3, now + Duration::from_secs(10)));
+        assert_eq!(leases.take(&ann(), number(2), now), Taken::Yes);
+        assert_eq!(leases.take(&ann(), number(2), now), Taken::Ask);
+        assert_eq!(leases.take(&ann(), number(1), now), Taken::Yes);
+        leases.keep(&ann(), |lease| lease.left = 3);
+        assert_eq!(leases.take(&ann(), number(1), now + Duration::from_secs(11)), Taken::Ask);
+    }
+
+    #[test]
+    fn what_is_refused_to_an_expensive_event_is_not_refused_to_a_cheap_one() {
+        let (leases, now) = (leases(), Instant::now());
+        let later = now + Duration::from_secs(20);
+        leases.keep(&ann(), |lease| {
+            (lease.left, lease.until) = (2, now + Duration::from_secs(60));
+            lease.refused = Some((60, later));
+        });
+        assert_eq!(leases.take(&ann(), number(60), now), Taken::No(Duration::from_secs(20)));
+        assert_eq!(leases.take(&ann(), number(1000), now), Taken::No(Duration::from_secs(20)));
+        assert_eq!(leases.take(&ann(), number(2), now), Taken::Yes);
+        assert_eq!(leases.take(&ann(), number(59), now), Taken::Ask);
+        assert_eq!(leases.take(&ann(), number(60), later), Taken::Ask);
+    }
+
+    #[tokio::test]
+    async fn while_redis_is_away_one_event_asks_now_and_then_and_the_others_count_alone() {
+        let (leases, now) = (leases(), Instant::now());
+        assert_eq!(leases.ask(&ann(), number(90)).await, None);
+        assert_eq!(leases.take(&ann(), number(10), now), Taken::Yes);
+        assert!(matches!(leases.take(&ann(), number(10), now), Taken::No(_)));
+        let later = Instant::now() + PAUSE;
+        assert_eq!(leases.take(&ann(), number(1), later), Taken::Ask, "is it back?");
+        assert!(matches!(leases.take(&ann(), number(50), later), Taken::No(_)), "one question is enough");
+    }
+
+    #[test]
+    fn a_flood_of_users_takes_no_more_memory() {
+        let (leases, now) = (leases(), Instant::now());
+        for number in 0..100 {
+            let subject = Subject::User(number.to_string());
+            leases.keep(&subject, |lease| lease.until = now + Duration::from_millis(1));
+        }
+        assert_eq!(leases.len(), 10);
+        leases.take(&ann(), number(1), now + SWEEP * 2);
+        assert_eq!(leases.len(), 0);
     }
 }

@@ -99,6 +99,19 @@ impl Limit {
         counted
     }
 
+    /// Asks the cluster while the event goes on.
+    pub(super) fn ask_aside(&self, subject: Option<Subject>, receivers: &impl Fn() -> usize) {
+        let (Some(subject), cost) = (subject, self.cost(receivers)) else { return };
+        let (tally, exceeded) = (Arc::clone(&self.tally), self.exceeded.clone());
+        tokio::spawn(async move {
+            if let Tally::Cluster(leases) = &*tally
+                && leases.ask(&subject, cost).await.is_some()
+            {
+                exceeded.inc();
+            }
+        });
+    }
+
     /// How long to wait, if the cluster says that it is too many.
     pub(super) async fn ask(&self, subject: Option<Subject>, cost: NonZeroU32) -> Option<Duration> {
         let (Some(subject), Tally::Cluster(leases)) = (subject, &*self.tally) else { return None };

@@ -92,6 +92,10 @@ impl Limits {
             match limit.count(&subject, limit.cost(&receivers)) {
                 Counted::Passed => {}
                 Counted::Exceeded(wait) => return Verdict::Exceeded(limit, wait),
+                // What only counts lets nobody wait.
+                Counted::Ask if limit.settings().dry_run => {
+                    limit.ask_aside(subject(limit.settings().per), &receivers);
+                }
                 Counted::Ask => return Verdict::Ask(*at),
             }
         }

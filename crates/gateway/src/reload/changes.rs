@@ -26,9 +26,8 @@ pub(super) fn changes(current: &Settings, new: &Settings) -> Vec<Change> {
             tree.remove("namespaces");
         }
     }
-    let had_keys = !current.server.session_keys.is_empty() && !new.server.session_keys.is_empty();
     differences(&old_tree, &new_tree, "", &mut |key| {
-        let is_live = key == "server.origins" || key == "server.session_keys" && had_keys;
+        let is_live = key == "server.origins";
         changes.push(Change { key, is_live });
     });
     for namespace in &new.namespaces {
@@ -36,7 +35,8 @@ pub(super) fn changes(current: &Settings, new: &Settings) -> Vec<Change> {
         match current.namespaces.iter().find(|former| former.path == namespace.path) {
             None => changes.push(Change { key: prefix, is_live: false }),
             Some(former) => differences(&tree(former), &tree(namespace), "", &mut |key| {
-                let is_live = !FIXED.iter().any(|fixed| key.starts_with(fixed));
+                let is_live =
+                    can_change(former, namespace) && !FIXED.iter().any(|fixed| key.starts_with(fixed));
                 changes.push(Change { key: format!("{prefix}.{key}"), is_live });
             }),
         }
@@ -47,6 +47,12 @@ pub(super) fn changes(current: &Settings, new: &Settings) -> Vec<Change> {
         }
     }
     changes
+}
+
+/// Whether anything of a namespace can be changed: with another kind of identity its rules mean something else, and clients
+/// that are there have none of that kind. Such a namespace waits as a whole.
+pub(super) fn can_change(former: &NamespaceSettings, new: &NamespaceSettings) -> bool {
+    former.identity.kind == new.identity.kind
 }
 
 /// Takes over what waits for a restart.
@@ -78,7 +84,7 @@ fn differences(old: &Value, new: &Value, prefix: &str, tell: &mut impl FnMut(Str
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{EventSettings, TokenFrom};
+    use crate::config::{EventSettings, IdentityKind, TokenFrom};
 
     fn changed(change: impl FnOnce(&mut Settings)) -> Vec<(String, bool)> {
         let current = Settings::default();
@@ -134,16 +140,16 @@ mod tests {
     }
 
     #[test]
-    fn session_keys_are_live_only_where_they_were_configured_before() {
-        let key = || vec!["k".repeat(32)];
+    fn a_namespace_with_another_kind_of_identity_waits_as_a_whole() {
+        let changes = changed(|settings| {
+            settings.namespaces[0].identity.kind = IdentityKind::Jwt;
+            settings.namespaces[0].rooms.push("paris".into());
+            settings.namespaces[1].rooms.push("nice".into());
+        });
+        let key = |name: &str| format!("namespaces[{name}");
         assert_eq!(
-            changed(|settings| settings.server.session_keys = key()),
-            [("server.session_keys".into(), false)]
+            changes,
+            [(key("/].rooms"), false), (key("/].identity.kind"), false), (key("/chat].rooms"), true)]
         );
-        let mut current = Settings::default();
-        current.server.session_keys = vec!["o".repeat(32)];
-        let mut new = current.clone();
-        new.server.session_keys = key();
-        assert!(changes(&current, &new)[0].is_live);
     }
 }

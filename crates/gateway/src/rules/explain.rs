@@ -5,9 +5,11 @@ use std::fmt;
 use serde_json::value::RawValue;
 
 use super::permit::Asker;
-use super::{BUILT_IN, Claims, Refusal, Rule, Rules, RulesError, room};
+use super::{BUILT_IN, Claims, Refusal, Rule, Rules, RulesError, patterns, room};
 use crate::codes::Code;
-use crate::config::{IdentityKind, LimitAction, LimitSettings, NamespaceSettings, Per, Publish, Scope, To};
+use crate::config::{
+    EventSettings, IdentityKind, LimitAction, LimitSettings, NamespaceSettings, Per, Publish, Scope, To,
+};
 use crate::metrics::NamespaceMetrics;
 
 /// An event that somebody would send.
@@ -85,7 +87,7 @@ struct Teller<'a> {
     steps: Vec<Step>,
 }
 
-impl Teller<'_> {
+impl<'a> Teller<'a> {
     fn add(&mut self, answer: Answer, reason: String) {
         self.steps.push(Step { answer, reason });
     }
@@ -112,17 +114,43 @@ impl Teller<'_> {
             "refresh" if rules.settings.identity.kind == IdentityKind::None => {
                 Err(Refusal::new(Code::UnknownEvent, "this namespace asks for no identity"))
             }
-            "presence" if rules.settings.presence.rooms.is_empty() => {
-                Err(Refusal::new(Code::UnknownEvent, "this namespace shows nobody who is in a room"))
-            }
-            "presence" => {
-                self.add(Answer::Depends, "not_in_room, if the socket is not in the room".into());
-                let rooms = rules.settings.presence.rooms.join(", ");
-                self.add(Answer::Depends, format!("no_presence, if the room is none of {rooms}"));
-                Ok(())
-            }
+            "presence" => self.presence(),
+            "leave" => match self.question.room {
+                Some(room) if !self.is_in(room) => {
+                    room::check(room)?;
+                    rules.may_join(room, self.question.claims)
+                }
+                _ => Ok(()),
+            },
             _ => Ok(()),
         }
+    }
+
+    /// Whether the client has joined the room, or is in it from the beginning.
+    fn is_in(&self, room: &str) -> bool {
+        let mut patterns = self.rules.auto_join.iter();
+        self.question.is_member || patterns.any(|pattern| pattern.matches(room, self.question.claims))
+    }
+
+    fn presence(&mut self) -> Result<(), Refusal> {
+        let rooms = &self.rules.settings.presence.rooms;
+        if rooms.is_empty() {
+            return Err(Refusal::new(Code::UnknownEvent, "this namespace shows nobody who is in a room"));
+        }
+        let Some(room) = self.question.room else {
+            let reason = format!("not_in_room, or no_presence if the room is none of {}", rooms.join(", "));
+            self.add(Answer::Depends, reason);
+            return Ok(());
+        };
+        room::check(room)?;
+        if !self.is_in(room) {
+            return Err(Refusal::new(Code::NotInRoom, "join the room before asking who is there"));
+        }
+        if !patterns(rooms).is_ok_and(|rooms| rooms.iter().any(|pattern| pattern.matches(room, None))) {
+            return Err(Refusal::new(Code::NoPresence, "nobody is shown to be in this room"));
+        }
+        self.add(Answer::Yes, format!("members of `{room}` are shown"));
+        Ok(())
     }
 
     fn joined(&mut self) -> Result<(), Refusal> {
@@ -149,12 +177,26 @@ impl Teller<'_> {
         let roles = &rule.settings.roles;
         let role = if roles.is_empty() { "no role is needed" } else { "the client has one of its roles" };
         self.add(Answer::Yes, role.into());
-        self.arguments(rule)?;
+        let parts = self.arguments(rule)?;
+        self.receivers(rule)?;
+        if let Some(parts) = parts {
+            match rule.shape.apply(&parts)? {
+                Some(changed) => {
+                    self.add(Answer::Note, format!("receivers get other arguments: [{changed}]"));
+                }
+                None => self.add(Answer::Yes, "its arguments have the shape that the rule asks for".into()),
+            }
+        }
+        Ok(())
+    }
+
+    fn receivers(&mut self, rule: &Rule) -> Result<(), Refusal> {
+        let rules = self.rules;
         match (rule.settings.to, self.question.room) {
             (To::Namespace, _) => self.add(Answer::Yes, "it goes to everybody else in the namespace".into()),
             (To::Room, Some(room)) => {
                 room::check(room)?;
-                let is_member = self.question.is_member;
+                let is_member = self.is_in(room);
                 let asker = Asker { claims: self.question.claims, is_in: &|_| is_member };
                 rules.may_send_to(rule, room, &asker)?;
                 self.add(Answer::Yes, format!("it goes to the other members of `{room}`"));
@@ -172,11 +214,19 @@ impl Teller<'_> {
         Ok(())
     }
 
-    fn arguments(&mut self, rule: &Rule) -> Result<(), Refusal> {
+    /// Size and depth; the arguments, if they were told.
+    fn arguments(&mut self, rule: &Rule) -> Result<Option<Vec<&'a RawValue>>, Refusal> {
+        let EventSettings { max_payload_bytes, max_depth, max_arguments, .. } = rule.settings;
         let Some(arguments) = self.question.arguments else {
-            let most = rule.settings.max_payload_bytes;
-            self.add(Answer::Depends, format!("payload_too_large, if it has more than {most} bytes"));
-            return Ok(());
+            let reason = format!("payload_too_large, if it has more than {max_payload_bytes} bytes");
+            self.add(Answer::Depends, reason);
+            let reason =
+                format!("invalid_arguments, deeper than {max_depth} or more than {max_arguments} of them");
+            self.add(Answer::Depends, reason);
+            if rule.shape.asks_for_something() {
+                self.add(Answer::Depends, "invalid_shape, by its schema or its rules for texts".into());
+            }
+            return Ok(None);
         };
         let parts: Vec<&RawValue> = serde_json::from_str(arguments)
             .map_err(|error| Refusal::new(Code::InvalidArguments, format!("malformed arguments: {error}")))?;
@@ -187,11 +237,7 @@ impl Teller<'_> {
         self.rules.may_have(rule, size, false)?;
         self.add(Answer::Yes, format!("its {size} bytes are within max_payload_bytes"));
         rule.may_nest(arguments)?;
-        match rule.shape.apply(&parts)? {
-            Some(changed) => self.add(Answer::Note, format!("receivers get other arguments: [{changed}]")),
-            None => self.add(Answer::Yes, "its arguments have the shape that the rule asks for".into()),
-        }
-        Ok(())
+        Ok(Some(parts))
     }
 }
 

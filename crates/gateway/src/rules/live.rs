@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use super::crowds::Crowds;
 use super::event::Answer;
-use super::{BUILT_IN, Refusal, Rules, RulesError, presence, requests};
+use super::{BUILT_IN, Refusal, Rules, RulesError, presence, requests, room};
 use crate::codes::Code;
 use crate::config::{LimitAction, NamespaceSettings, To};
 use crate::limits::{Limit, Verdict};
@@ -53,15 +53,17 @@ impl LiveRules {
         }))
     }
 
-    /// From now on these hold. What clients have already, such as the rooms that they are in, they keep.
+    /// Compiles rules that may take the place of these.
     ///
     /// # Errors
-    /// [`RulesError`] for rules that make no sense; nothing has changed then.
-    pub(crate) fn replace(&self, settings: &NamespaceSettings) -> Result<(), RulesError> {
-        let former = self.current();
-        let rules = Rules::new(&self.node, settings, self.bus.as_ref(), &self.metrics, Some(&former))?;
+    /// [`RulesError`] for rules that make no sense.
+    pub(crate) fn prepare(&self, settings: &NamespaceSettings) -> Result<Rules, RulesError> {
+        Rules::new(&self.node, settings, self.bus.as_ref(), &self.metrics, Some(&self.current()))
+    }
+
+    /// From now on these hold. What clients have already, such as the rooms that they are in, they keep.
+    pub(crate) fn install(&self, rules: Rules) {
         self.current.store(Arc::new(rules));
-        Ok(())
     }
 
     pub(crate) fn current(&self) -> Arc<Rules> {
@@ -74,7 +76,10 @@ impl LiveRules {
         let here = match rule.settings.to {
             To::Namespace => usize::try_from(self.metrics.sockets.get()).unwrap_or_default(),
             To::Room => {
-                let Some(room) = event.first_text() else { return 1 };
+                // What is no room is refused later; its length is the client's choice, and nothing to be kept.
+                let Some(room) = event.first_text().filter(|room| room::check(room).is_ok()) else {
+                    return 1;
+                };
                 if let Some(members) = socket.presence().and_then(|presence| presence.count(&room)) {
                     return members;
                 }

@@ -2,7 +2,7 @@
 //! are relayed where, how often.
 //!
 //! A refusal never costs the connection, unless a limit says so: it is counted, and goes into the acknowledgement if the
-//! client asked for one. [`LiveRules`] holds the rules in effect, which may be replaced at any time.
+//! client asked for one. `LiveRules` holds the rules in effect, which may be replaced at any time.
 
 mod crowds;
 mod event;

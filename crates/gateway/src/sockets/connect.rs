@@ -1,6 +1,7 @@
 //! A client connects to a namespace.
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,10 +10,11 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use roomcast_adapter::{Adapter, Bus, Profile};
 use roomcast_edge::ConnectionHandle;
+use roomcast_rates::KeyedRate;
 use serde_json::{Value as Json, json};
 use socketioxide::handler::ConnectHandler;
 use socketioxide::socket::Socket as Inner;
-use socketioxide_core::Value;
+use socketioxide_core::{Sid, Value};
 use tracing::{debug, error};
 
 use super::disconnect::Gone;
@@ -41,6 +43,8 @@ pub(crate) struct Entry {
     pub(crate) handler_timeout: Duration,
     /// Most namespaces that one session may be in.
     pub(crate) max_namespaces: u32,
+    /// How often a session connects to any of them. All namespaces have the same.
+    pub(crate) connects: Arc<KeyedRate<Sid>>,
     /// How it is found out who clients are, if that is asked for.
     pub(crate) identity: Arc<LiveIdentity>,
     pub(crate) expiries: Expiries,
@@ -99,6 +103,11 @@ impl Connect {
         let entry = &self.0;
         let trace = entry.sampling.connect(&entry.path);
         let auth = parse_auth(auth).ok_or_else(|| Refused("auth must be an object".into()))?;
+        // All sockets of a session have its id.
+        if entry.connects.check(&inner.id, NonZeroU32::MIN).is_err() {
+            self.refused(&trace, Code::TooManyConnects);
+            return Err(Refused(format!("{}: wait a second", Code::TooManyConnects)));
+        }
         let connection = inner.req_parts().extensions.get::<ConnectionHandle>();
         if connection.is_some_and(|connection| !connection.enter_namespace(entry.max_namespaces)) {
             self.refused(&trace, Code::TooManyNamespaces);

@@ -10,7 +10,7 @@ pub struct LimitSettings {
     /// Name of the limit, for metrics and messages: 1 to 32 of `a-z`, `0-9`, `-`.
     #[schemars(example = &"talk")]
     pub name: String,
-    /// The events that it counts, all together; `join`, `leave`, `whoami` and `refresh` may be among them. Empty: every event
+    /// The events that it counts, all together; `join`, `leave`, `whoami`, `refresh` and `presence` may be among them. Empty: every event
     /// that a client sends, also those that are refused.
     #[serde(default)]
     pub events: Vec<String>,

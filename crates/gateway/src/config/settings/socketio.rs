@@ -29,6 +29,9 @@ pub struct SocketIoSettings {
     pub max_packets_per_payload: usize,
     /// Most namespaces that one session may be in. Further ones are refused (`too_many_namespaces`).
     pub max_namespaces: u32,
+    /// How often one session may connect to a namespace in a second, after `max_namespaces` at once; more are refused
+    /// (`too_many_connects`). Each asks who the client is.
+    pub max_connects_per_second: u32,
     /// Headers of the request that opened a session that are kept for as long as it lives: what other servers see of it in
     /// `fetchSockets`, and handlers in the program. All others are forgotten: they cost memory.
     pub handshake_headers: Vec<String>,
@@ -68,6 +71,7 @@ impl Default for SocketIoSettings {
             max_payload_bytes: 1_000_000,
             max_packets_per_payload: 10_000,
             max_namespaces: 100,
+            max_connects_per_second: 10,
             handshake_headers: ["host", "origin", "user-agent"].map(str::to_owned).into(),
             max_attachments: 10,
             send_queue_packets: 2048,

@@ -6,6 +6,9 @@ use super::{MOST, Report};
 use crate::config::{IdentityKind, NamespaceSettings, Per, Scope};
 use crate::rules::BUILT_IN;
 
+/// Far longer than a node runs.
+const YEAR_MS: u64 = 366 * 24 * 3_600_000;
+
 pub(super) fn validate(
     namespace: &NamespaceSettings,
     key: &impl Fn(&str) -> String,
@@ -42,6 +45,15 @@ pub(super) fn validate(
             if value > MOST {
                 report.add(&key(name), format!("must not be more than {MOST}"), "that would be no limit");
             }
+        }
+        let burst = u64::from(if limit.burst == 0 { limit.count } else { limit.burst });
+        let recovery = (limit.interval_ms / u64::from(limit.count.max(1))).saturating_mul(burst);
+        if recovery > YEAR_MS {
+            report.add(
+                &key("burst"),
+                format!("it takes {recovery} ms until such a burst is allowed again"),
+                "at most a year: a smaller `burst` or `interval_ms`, or a larger `count`",
+            );
         }
         if limit.per == Per::User && namespace.identity.kind == IdentityKind::None {
             report.add(

@@ -92,6 +92,11 @@ impl Shape {
         if wrong.is_empty() { Ok(Self { max_arguments, max_bytes, text, schema }) } else { Err(wrong) }
     }
 
+    /// Whether there is a schema, or a rule for texts.
+    pub(super) fn asks_for_something(&self) -> bool {
+        self.schema.is_some() || !self.text.is_empty()
+    }
+
     /// The arguments as they are to be passed on, separated by commas; `None` if they may go as they came.
     pub(super) fn apply(&self, arguments: &[&RawValue]) -> Result<Option<String>, Refusal> {
         if arguments.len() > self.max_arguments {
@@ -102,7 +107,7 @@ impl Shape {
             );
             return Err(Refusal::new(Code::InvalidArguments, message));
         }
-        if self.text.is_empty() && self.schema.is_none() {
+        if !self.asks_for_something() {
             return Ok(None);
         }
         let mut list = String::from("[");
