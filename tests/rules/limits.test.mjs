@@ -45,6 +45,7 @@ before(async () => {
     namespace("/weight", limit("talk", 'events = ["message"]\ncount = 16\nreceivers_per_count = 3')),
     namespace("/heavy", limit("everywhere", 'events = ["message"]\nper = "address"\nscope = "cluster"\ncount = 100\nreceivers_per_count = 1')),
     namespace("/hang", limit("everywhere", 'events = ["message"]\nper = "address"\nscope = "cluster"\ncount = 7')),
+    namespace("/seen", limit("talk", 'events = ["message"]\ncount = 10\nreceivers_per_count = 1'), '[namespaces.presence]\nrooms = ["room:*"]'),
     namespace("/again", '[[namespaces.limits]]\nname = "talk"\nevents = ["message"]\ncount = 2\ninterval_ms = 400\n'),
     namespace("/down", limit("everywhere", 'events = ["message"]\nper = "address"\nscope = "cluster"\ncount = 7')),
   ];
@@ -280,6 +281,14 @@ test("a Redis that hangs holds up one event now and then, and each node counts f
   } finally {
     process.kill(cluster.redis.pid, "SIGCONT");
   }
+});
+
+test("where members are shown, all of them count, wherever they are", async () => {
+  const room = freshRoom();
+  const crowd = [];
+  for (const node of ["node-1", "node-2", "node-2", "node-2", "node-3"]) crowd.push(await inRoom({ namespace: "/seen", node }, room));
+  await until(async () => (await crowd[0].ok("presence", room)).presence.count === 5, "node-1 knows of all five");
+  assert.equal(await accepted(crowd[0], "message", room, 4), 2);
 });
 
 // The last: it takes Redis away from all.
