@@ -21,6 +21,9 @@ const directory = mkdtempSync(join(tmpdir(), "roomcast-identity-"));
 const cluster = new Cluster();
 
 const config = ({ jwks, webhook }) => `
+[socketio]
+# one test tries thousands of tokens over one connection
+max_connects_per_second = 1000000
 [[namespaces]]
 path = "/"
 
