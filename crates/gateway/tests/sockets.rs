@@ -194,10 +194,13 @@ async fn too_many_events_for_a_slow_handler_are_refused() {
             event.ack().send(json!("done"));
         }
     });
+    let namespace = namespace.on("here", |_, event| async move { event.ack().send(json!(true)) });
     let mut settings = settings();
     settings.socketio.event_queue = 2;
     let node = Node::start(settings, vec![namespace]);
     let mut client = Client::connect(&node, "/slow").await;
+    // Until the namespace has seen it come its events wait, too.
+    assert_eq!(client.request(r#"["here"]"#).await, true);
     // One is under way, two wait, the fourth is one too many.
     let accepted =
         [client.ask(r#"["work"]"#).await, client.ask(r#"["work"]"#).await, client.ask(r#"["work"]"#).await];
