@@ -6,6 +6,14 @@ import { once } from "node:events";
 const text = (value) => Buffer.from(typeof value === "string" ? value : JSON.stringify(value)).toString("base64url");
 const seconds = () => Math.floor(Date.now() / 1000);
 
+/** The tables by which a namespace takes the tokens of `hs256(secret, claims(…))`, for behind its own keys. */
+export const byTokens = (secret) => `[namespaces.identity]
+kind = "jwt"
+[namespaces.identity.jwt]
+algorithms = ["HS256"]
+secrets = ["${secret}"]
+audiences = ["chat"]`;
+
 /** Claims that are good for `ttl` seconds. */
 export function claims(user, { ttl = 300, ...more } = {}) {
   return { sub: user, iat: seconds(), exp: seconds() + ttl, aud: "chat", iss: "https://login.example", ...more };

@@ -9,7 +9,7 @@ import { Cluster } from "../harness/cluster.mjs";
 import { until, within } from "../harness/deadline.mjs";
 import { deferred } from "../harness/inbox.mjs";
 import { emitterOf } from "../harness/redis.mjs";
-import { claims, hs256 } from "../harness/tokens.mjs";
+import { byTokens, claims, hs256 } from "../harness/tokens.mjs";
 
 const SECRET = "a secret of the tests, which nobody else has";
 const directory = mkdtempSync(join(tmpdir(), "roomcast-permission-"));
@@ -25,12 +25,7 @@ path = "/team"
 rooms = ["hall", "user:{sub}", "team:{team}:*", "list:{rooms[]}", "{org.id}/news"]
 auto_join = ["user:{sub}", "own:{rooms[]}", "everybody"]
 max_sockets_per_user = 2
-[namespaces.identity]
-kind = "jwt"
-[namespaces.identity.jwt]
-algorithms = ["HS256"]
-secrets = ["${SECRET}"]
-audiences = ["chat"]
+${byTokens(SECRET)}
 [[namespaces.events]]
 name = "message"
 [[namespaces.events]]

@@ -7,7 +7,7 @@ import { Cluster } from "../harness/cluster.mjs";
 import { until, within } from "../harness/deadline.mjs";
 import { deferred } from "../harness/inbox.mjs";
 import { removeDirectory, temporaryDirectory } from "../harness/processes.mjs";
-import { claims, hs256 } from "../harness/tokens.mjs";
+import { byTokens, claims, hs256 } from "../harness/tokens.mjs";
 
 const SECRET = "a secret of the tests, which nobody else has";
 export const MAX_LISTED = 6;
@@ -22,12 +22,7 @@ auto_join = ["room:of-{team}"]
 rooms = ["room:*"]
 max_listed = ${MAX_LISTED}
 info_claims = ["name", "org.title"]
-[namespaces.identity]
-kind = "jwt"
-[namespaces.identity.jwt]
-algorithms = ["HS256"]
-secrets = ["${SECRET}"]
-audiences = ["chat"]
+${byTokens(SECRET)}
 [[namespaces.events]]
 name = "message"
 

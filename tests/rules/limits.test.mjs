@@ -9,7 +9,7 @@ import { freshRoom } from "../harness/fence.mjs";
 import { SEPARATOR } from "../harness/engine.mjs";
 import { temporaryDirectory } from "../harness/processes.mjs";
 import { takeAway } from "../harness/redis.mjs";
-import { claims, hs256 } from "../harness/tokens.mjs";
+import { byTokens, claims, hs256 } from "../harness/tokens.mjs";
 
 const SECRET = "a secret of the tests, which nobody else has";
 // So long that nothing is let through again while a test runs.
@@ -29,7 +29,7 @@ name = "message"
 name = "typing"
 ${limits}
 `;
-const IDENTITY = `[namespaces.identity]\nkind = "jwt"\n[namespaces.identity.jwt]\nalgorithms = ["HS256"]\nsecrets = ["${SECRET}"]\naudiences = ["chat"]`;
+const IDENTITY = byTokens(SECRET);
 
 before(async () => {
   const file = join(directory, "roomcast.toml");
