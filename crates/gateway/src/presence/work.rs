@@ -47,16 +47,13 @@ pub(crate) struct Work {
 impl Presence {
     /// Answers with `reply`, to which `presence` is added: who is in the room. What the client hears afterwards follows on
     /// that. Resolves when it is done.
-    pub(crate) async fn answer(&self, sid: Sid, room: String, mut reply: Value, ack: Ack) {
+    pub(crate) async fn answer(&self, sid: Sid, room: String, reply: Value, ack: Ack) {
         let (done, is_done) = oneshot::channel();
         let question = Question { sid, room, reply, ack, done };
         match self.inner.questions.send(question).await {
             Ok(()) => drop(is_done.await),
             // The node stops. What there is is told all the same.
-            Err(mpsc::error::SendError(question)) => {
-                reply = question.reply;
-                question.ack.send(reply);
-            }
+            Err(mpsc::error::SendError(question)) => question.ack.send(question.reply),
         }
     }
 }
